@@ -1,0 +1,36 @@
+/** The rooms and which way they look: dashboard -> node -> market -> ledger; nothing points back. */
+module.exports = {
+  forbidden: [
+    { name: 'no-circle', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'ledger-looks-at-nobody', severity: 'error', from: { path: '^ledger/' }, to: { path: '^(market|node|dashboard|test|bench)/' } },
+    { name: 'market-looks-at-ledger-only', severity: 'error', from: { path: '^market/' }, to: { path: '^(node|dashboard|test|bench)/' } },
+    { name: 'node-looks-at-market-and-ledger', severity: 'error', from: { path: '^node/' }, to: { path: '^(dashboard|test|bench)/' } },
+    {
+      name: 'dashboard-talks-http',
+      severity: 'error',
+      from: { path: '^dashboard/' },
+      to: { path: '^(market|node|test|bench)/' },
+    },
+    {
+      name: 'ledger-is-pure',
+      comment: 'No I/O, no clock, no timers, no other process: of the built-ins only hashing and signature checks.',
+      severity: 'error',
+      from: { path: '^ledger/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
+    },
+    {
+      name: 'market-is-pure',
+      comment: 'The market knows the network, the disk and the queue only as interfaces that it declares itself.',
+      severity: 'error',
+      from: { path: '^market/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|worker_threads|stream|stream/.*|url|module)$' },
+    },
+  ],
+  options: {
+    parser: 'swc',
+    doNotFollow: { path: '^node_modules/' },
+    exclude: { path: '^dist/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { extensions: ['.ts', '.tsx', '.mjs', '.js'] },
+  },
+};
