@@ -2,9 +2,24 @@
 module.exports = {
   forbidden: [
     { name: 'no-circle', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'ledger-looks-at-nobody', severity: 'error', from: { path: '^ledger/' }, to: { path: '^(market|node|dashboard|test|bench)/' } },
-    { name: 'market-looks-at-ledger-only', severity: 'error', from: { path: '^market/' }, to: { path: '^(node|dashboard|test|bench)/' } },
-    { name: 'node-looks-at-market-and-ledger', severity: 'error', from: { path: '^node/' }, to: { path: '^(dashboard|test|bench)/' } },
+    {
+      name: 'ledger-looks-at-nobody',
+      severity: 'error',
+      from: { path: '^ledger/' },
+      to: { path: '^(market|node|dashboard|test|bench)/' },
+    },
+    {
+      name: 'market-looks-at-ledger-only',
+      severity: 'error',
+      from: { path: '^market/' },
+      to: { path: '^(node|dashboard|test|bench)/' },
+    },
+    {
+      name: 'node-looks-at-market-and-ledger',
+      severity: 'error',
+      from: { path: '^node/' },
+      to: { path: '^(dashboard|test|bench)/' },
+    },
     {
       name: 'dashboard-talks-http',
       severity: 'error',
@@ -13,17 +28,22 @@ module.exports = {
     },
     {
       name: 'ledger-is-pure',
-      comment: 'No I/O, no clock, no timers, no other process: of the built-ins only hashing and signature checks.',
+      comment:
+        'No I/O, no clock, no timers, no other process: of the built-ins only hashing and signature checks.',
       severity: 'error',
       from: { path: '^ledger/', pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
     },
     {
       name: 'market-is-pure',
-      comment: 'The market knows the network, the disk and the queue only as interfaces that it declares itself.',
+      comment:
+        'The market knows the network, the disk and the queue only as interfaces that it declares itself.',
       severity: 'error',
       from: { path: '^market/', pathNot: '\\.test\\.ts$' },
-      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|worker_threads|stream|stream/.*|url|module)$' },
+      to: {
+        dependencyTypes: ['core'],
+        pathNot: '^(node:)?(crypto|worker_threads|stream|stream/.*|url|module)$',
+      },
     },
   ],
   options: {

@@ -5,7 +5,12 @@ import { delimiter, join } from 'node:path';
 
 /** Parts of the test run, and the programs they call with the Debian package each comes from. */
 const needs = {
-  services: { 'redis-server': 'redis-server', swtpm: 'swtpm', swtpm_setup: 'swtpm-tools', tpm2_quote: 'tpm2-tools' },
+  services: {
+    'redis-server': 'redis-server',
+    swtpm: 'swtpm',
+    swtpm_setup: 'swtpm-tools',
+    tpm2_quote: 'tpm2-tools',
+  },
   browser: { chromium: 'chromium' },
 };
 
@@ -35,7 +40,8 @@ export function prepare(parts) {
   if (process.getuid?.() === 0) {
     console.log(`installing for the tests: ${missing().join(' ')}`);
     const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    const apt = (...words) => spawnSync('apt-get', words, { stdio: ['ignore', 'ignore', 'inherit'], env: environment });
+    const apt = (...words) =>
+      spawnSync('apt-get', words, { stdio: ['ignore', 'ignore', 'inherit'], env: environment });
     apt('update', '-qq');
     const extra = parts.includes('services') ? ['libtss2-tcti-swtpm0'] : [];
     apt('install', '-y', '-qq', '--no-install-recommends', ...missing(), ...extra);

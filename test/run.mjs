@@ -70,7 +70,8 @@ if (!existsSync(join(root, 'node_modules'))) {
 }
 const chosen = named.length > 0 ? named : Object.keys(parts);
 prepare(chosen);
-if (chosen.some((name) => name === 'e2e' || name === 'browser') && !chosen.includes('build')) chosen.unshift('build');
+if (chosen.some((name) => name === 'e2e' || name === 'browser') && !chosen.includes('build'))
+  chosen.unshift('build');
 
 let passed = 0;
 let failed = 0;
@@ -82,7 +83,9 @@ for (const name of chosen) {
   passed += result.passed;
   failed += result.failed + (result.ok || result.failed > 0 ? 0 : 1);
   if (!result.ok) broken.push(name);
-  console.log(`── ${name}: ${result.ok ? 'ok' : 'FAILED'} (${((Date.now() - startedMs) / 1000).toFixed(1)} s)`);
+  console.log(
+    `── ${name}: ${result.ok ? 'ok' : 'FAILED'} (${((Date.now() - startedMs) / 1000).toFixed(1)} s)`,
+  );
 }
 if (broken.length > 0) console.log(`\nfailed parts: ${broken.join(', ')}`);
 console.log(`\ntests: ${passed} passed, ${failed} failed`);
