@@ -13,10 +13,12 @@ export type LedgerErrorCode =
   | 'unknown-account'
   // tpm
   | 'endorsement-version'
+  | 'endorsement-encoding'
   | 'endorsement-signature'
   | 'endorsement-chain'
   | 'issuer-unknown'
   | 'software-tpm-refused'
+  | 'ak-encoding'
   | 'ak-type'
   | 'ak-attributes'
   | 'ak-policy'
