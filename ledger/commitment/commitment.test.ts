@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { utf8 } from '../bytes.ts';
+import { LedgerError } from '../errors.ts';
+import { commit, storedRoot } from './commitment.ts';
+import { proveState, verifyState } from './state-proof.ts';
+
+type Rows = Map<string, Uint8Array>;
+
+function store() {
+  const pages = new Map<string, Uint8Array>();
+  const read = (path: string) => pages.get(path);
+  return {
+    pages,
+    read,
+    apply(changes: ReadonlyMap<string, Uint8Array | undefined>) {
+      const result = commit(read, changes);
+      for (const [path, page] of result.pages)
+        page === undefined ? pages.delete(path) : pages.set(path, page);
+      return result.root;
+    },
+  };
+}
+
+const changesArbitrary = fc.array(
+  fc.tuple(
+    fc.integer({ min: 0, max: 60 }).map((n) => `account/${n}`),
+    fc.option(fc.uint8Array({ minLength: 1, maxLength: 8 })),
+  ),
+  { maxLength: 30 },
+);
+
+test('the root is a function of the rows alone, however they came about', () => {
+  fc.assert(
+    fc.property(fc.array(changesArbitrary, { maxLength: 8 }), (batches) => {
+      const rows: Rows = new Map();
+      const grown = store();
+      let root = storedRoot(grown.read);
+      for (const batch of batches) {
+        const changes = new Map(batch.map(([key, value]) => [key, value ?? undefined]));
+        for (const [key, value] of changes) value === undefined ? rows.delete(key) : rows.set(key, value);
+        root = grown.apply(changes);
+        assert.equal(storedRoot(grown.read), root);
+      }
+      const fresh = store();
+      assert.equal(fresh.apply(rows), root);
+      fresh.pages.set('', fresh.pages.get('') as Uint8Array);
+      if (batches.length > 0) assert.deepEqual([...grown.pages].sort(), [...fresh.pages].sort());
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('presence and absence are proven, and nothing else is', () => {
+  const tree = store();
+  const rows: Rows = new Map(Array.from({ length: 200 }, (_, i) => [`account/${i}`, utf8(`row ${i}`)]));
+  const root = tree.apply(rows);
+  for (let i = 0; i < 260; i++) {
+    const key = `account/${i}`;
+    const row = rows.get(key);
+    const proof = proveState(tree.read, key);
+    verifyState(root, key, row, proof);
+    const refuses = (run: () => void) =>
+      assert.throws(run, (e) => e instanceof LedgerError && e.code === 'bad-path');
+    refuses(() => verifyState(root, key, row === undefined ? utf8('made up') : undefined, proof));
+    refuses(() => verifyState(root, key, utf8('other value'), proof));
+    refuses(() => verifyState(root, 'account/7', rows.get(key === 'account/7' ? 'account/8' : key), proof));
+    refuses(() => verifyState(root, key, row, { ...proof, siblings: proof.siblings.slice(1) }));
+  }
+});
+
+test('an empty tree proves absence', () => {
+  const tree = store();
+  const root = tree.apply(new Map());
+  verifyState(root, 'account/1', undefined, proveState(tree.read, 'account/1'));
+});

@@ -1,0 +1,67 @@
+import { equalBytes, utf8 } from '../bytes.ts';
+import { sha256 } from '../crypto/sha256.ts';
+
+/**
+ * The state commitment: a binary hash tree over 256-bit keys in which a subtree with a single leaf is that leaf (the
+ * shape of the Jellyfish Merkle tree, Gao, Hu and Wu 2021, and of the compact sparse tree of Dahlberg, Pulls and
+ * Peeters 2016). Its root is a function of the set of rows alone, and absence is provable.
+ */
+
+/** A subtree: nothing, one leaf, or more. */
+export type Subtree =
+  | { readonly kind: 'empty' }
+  | {
+      readonly kind: 'leaf';
+      readonly keyHash: Uint8Array;
+      readonly valueHash: Uint8Array;
+      readonly hash: Uint8Array;
+    }
+  | { readonly kind: 'inner'; readonly hash: Uint8Array };
+
+const LEAF_TAG = Uint8Array.of(2);
+const INNER_TAG = Uint8Array.of(3);
+const EMPTY_HASH = new Uint8Array(32);
+
+export const EMPTY: Subtree = { kind: 'empty' };
+
+/** The position of a state key: 32 bytes. */
+export function keyHashOf(stateKey: string): Uint8Array {
+  return sha256(utf8(stateKey));
+}
+
+/** The hash of an encoded row: 32 bytes. */
+export function valueHashOf(row: Uint8Array): Uint8Array {
+  return sha256(row);
+}
+
+/** A subtree of one row. */
+export function leaf(keyHash: Uint8Array, valueHash: Uint8Array): Subtree {
+  return { kind: 'leaf', keyHash, valueHash, hash: sha256(LEAF_TAG, keyHash, valueHash) };
+}
+
+/** 32 bytes; zero for nothing. */
+export function hashOf(subtree: Subtree): Uint8Array {
+  return subtree.kind === 'empty' ? EMPTY_HASH : subtree.hash;
+}
+
+/** sha256(3 ‖ left ‖ right). */
+export function innerHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return sha256(INNER_TAG, left, right);
+}
+
+/** Two halves as one subtree: a lone leaf rises. */
+export function join(left: Subtree, right: Subtree): Subtree {
+  if (right.kind === 'empty' && left.kind !== 'inner') return left;
+  if (left.kind === 'empty' && right.kind !== 'inner') return right;
+  return { kind: 'inner', hash: innerHash(hashOf(left), hashOf(right)) };
+}
+
+/** Bit `depth` of a key, most significant first. */
+export function bitAt(keyHash: Uint8Array, depth: number): 0 | 1 {
+  return (((keyHash[depth >> 3] as number) >> (7 - (depth & 7))) & 1) as 0 | 1;
+}
+
+/** Whether a leaf at hand is the row of that key. */
+export function isLeafOf(subtree: Subtree, keyHash: Uint8Array): boolean {
+  return subtree.kind === 'leaf' && equalBytes(subtree.keyHash, keyHash);
+}

@@ -1,0 +1,221 @@
+import { beaconOf } from '../block.ts';
+import { demand, LedgerError } from '../errors.ts';
+import type { Genesis, Parameters, Seat } from '../genesis.ts';
+import { type Grains, grains } from '../grains.ts';
+import type { AccountId, BlockId, ChainId, NodeId, TransactionId } from '../ids.ts';
+import { encodeTransaction, feeFloor, type Transaction, transactionIdOfBytes } from '../transaction.ts';
+import { applyAnnounce } from './announce.ts';
+import { applyClaim, applyRebind } from './claim.ts';
+import { workOffDue } from './contract-due.ts';
+import {
+  accountOf,
+  clockOf,
+  credit,
+  debit,
+  moveSupply,
+  type StateChanges,
+  StateDraft,
+  type StateReader,
+} from './draft.ts';
+import { ACCOUNTS, BEACONS, CLOCK, type Clock } from './entities.ts';
+import type { LedgerEvent, Payment } from './events.ts';
+import { applyStorageClose } from './storage-close.ts';
+import { applyStorageOpen } from './storage-open.ts';
+import { applyStorageRevise } from './storage-revise.ts';
+import { applyStorageSettle } from './storage-settle.ts';
+import { applyTransfer } from './transfer.ts';
+
+/** The state transition: a block over a state gives changes and events. No I/O, no clock, no randomness. */
+
+/** What never changes on a chain. */
+export interface ChainRules {
+  readonly chainId: ChainId;
+  readonly issuers: Genesis['issuers'];
+  readonly parameters: Parameters;
+}
+
+/** The part of a header that execution depends on. */
+export interface BlockContext {
+  readonly height: number;
+  readonly parentId: BlockId;
+  readonly timestampMs: number;
+  readonly proposer: NodeId;
+  /** Where the fees go; `undefined` burns them. */
+  readonly feeAccountId: AccountId | undefined;
+}
+
+type PaymentParts = Partial<Payment> & Pick<Payment, 'reason' | 'amountGrains'>;
+
+/** What an operation sees of the block and transaction it is in. */
+export interface OperationContext extends ChainRules {
+  readonly height: number;
+  readonly period: number;
+  readonly sender: AccountId;
+  readonly transactionId: TransactionId;
+  emit(event: LedgerEvent): void;
+  pay(payment: PaymentParts): void;
+}
+
+/** An event and the transaction that caused it; none for what time did. */
+export interface TracedEvent {
+  readonly transactionId: TransactionId | undefined;
+  readonly event: LedgerEvent;
+}
+
+export interface BlockOutcome {
+  readonly changes: StateChanges;
+  readonly events: readonly TracedEvent[];
+  readonly feesGrains: Grains;
+}
+
+export interface BlockExecution {
+  /** Applies one transaction; when it is refused nothing of it remains. Throws LedgerError. `bytes`: its encoding, if at hand. */
+  add(transaction: Transaction, bytes?: Uint8Array): void;
+  /** Pays the fees out and gives the result. */
+  finish(): BlockOutcome;
+}
+
+/** The ledger time after a block at `timestampMs`. */
+export function turnClock(clock: Clock, timestampMs: number, periodMs: number): Clock {
+  const nextStartMs = clock.periodStartedMs + periodMs;
+  if (timestampMs < nextStartMs) return clock;
+  return {
+    ...clock,
+    period: clock.period + 1,
+    periodStartedMs: timestampMs - nextStartMs < periodMs ? nextStartMs : timestampMs,
+  };
+}
+
+/** Whether a block at `timestampMs` would open a new period that live contracts wait for: then it may be empty. */
+export function periodTurnDue(state: StateReader, timestampMs: number, periodMs: number): boolean {
+  const clock = clockOf(state);
+  return clock.liveContracts > 0 && timestampMs >= clock.periodStartedMs + periodMs;
+}
+
+/** Begins a block: turns the period, fixes its beacon, does what time does to contracts. */
+export function beginBlock(below: StateReader, rules: ChainRules, block: BlockContext): BlockExecution {
+  const state = new StateDraft(below);
+  const events: TracedEvent[] = [];
+  let fees = 0n;
+
+  const before = clockOf(state);
+  const clock = turnClock(before, block.timestampMs, rules.parameters.periodMs);
+  const { period } = clock;
+  const record = (transactionId: TransactionId | undefined, event: LedgerEvent): void => {
+    if (event.kind === 'payment' && event.amountGrains === 0n) return;
+    events.push({ transactionId, event });
+  };
+  const reporter = (
+    transactionId: TransactionId | undefined,
+    sink: (event: LedgerEvent) => void = (e) => record(transactionId, e),
+  ) => ({
+    emit: sink,
+    pay: (parts: PaymentParts) =>
+      sink({
+        kind: 'payment',
+        from: undefined,
+        to: undefined,
+        contractId: undefined,
+        period: undefined,
+        ...parts,
+      }),
+  });
+
+  if (clock !== before) {
+    state.write(CLOCK, 'clock', clock);
+    state.write(BEACONS, String(period), { beacon: beaconOf(block.parentId, period) });
+    const forgotten = period - rules.parameters.proofWindow - 2;
+    if (forgotten >= 0) state.write(BEACONS, String(forgotten), undefined);
+    record(undefined, { kind: 'period', period });
+  }
+  workOffDue(state, { period, parameters: rules.parameters, ...reporter(undefined) });
+
+  return {
+    add(transaction, bytes = encodeTransaction(transaction)) {
+      const transactionId = transactionIdOfBytes(bytes);
+      const draft = new StateDraft(state);
+      const pending: LedgerEvent[] = [];
+      const { emit, pay } = reporter(transactionId, (event) => pending.push(event));
+      const { sender, feeGrains, body } = transaction;
+      const floor = feeFloor(bytes.length, rules.parameters.feeFloorGrainsPerKiB);
+      demand(transaction.chainId === rules.chainId, 'wrong-chain', 'the transaction is for another chain');
+      demand(
+        feeGrains >= floor,
+        'fee-too-low',
+        `expected a fee of at least ${floor} grains, got ${feeGrains}`,
+      );
+      const account = accountOf(draft, sender);
+      demand(
+        account.nonce === transaction.nonce,
+        'bad-nonce',
+        `expected nonce ${account.nonce}, got ${transaction.nonce}`,
+      );
+      draft.write(ACCOUNTS, sender, { ...account, nonce: account.nonce + 1 });
+      // A claim pays its fee out of what it brings; everything else must have it before.
+      if (body.kind !== 'claim') takeFee(draft, sender, feeGrains);
+      applyBody(
+        draft,
+        { ...rules, height: block.height, period, sender, transactionId, emit, pay },
+        transaction,
+      );
+      if (body.kind === 'claim') takeFee(draft, sender, feeGrains);
+      draft.mergeInto(state);
+      fees += feeGrains;
+      for (const event of pending) record(transactionId, event);
+    },
+    finish() {
+      const feesGrains = grains(fees);
+      if (block.feeAccountId === undefined) moveSupply(state, { burned: feesGrains });
+      else credit(state, block.feeAccountId, feesGrains);
+      reporter(undefined).pay({ reason: 'fee', to: block.feeAccountId, amountGrains: feesGrains, period });
+      return { changes: state.changes(), events, feesGrains };
+    },
+  };
+}
+
+function takeFee(state: StateDraft, sender: AccountId, feeGrains: Grains): void {
+  const { balanceGrains } = accountOf(state, sender);
+  if (balanceGrains < feeGrains) {
+    throw new LedgerError(
+      'insufficient-balance',
+      `expected a balance of at least the fee of ${feeGrains} grains, got ${balanceGrains}`,
+    );
+  }
+  debit(state, sender, feeGrains);
+}
+
+function applyBody(state: StateDraft, context: OperationContext, { body }: Transaction): void {
+  switch (body.kind) {
+    case 'claim':
+      applyClaim(state, context, body);
+      break;
+    case 'rebind':
+      applyRebind(state, context, body);
+      break;
+    case 'transfer':
+      applyTransfer(state, context, body);
+      break;
+    case 'announce':
+      applyAnnounce(state, context, body);
+      break;
+    case 'storage.open':
+      applyStorageOpen(state, context, body);
+      break;
+    case 'storage.revise':
+      applyStorageRevise(state, context, body);
+      break;
+    case 'storage.settle':
+      applyStorageSettle(state, context, body);
+      break;
+    case 'storage.close':
+      applyStorageClose(state, context, body);
+      break;
+    default:
+      body satisfies never;
+  }
+}
+
+/** The account of the seat that proposed. */
+export function feeAccountOf(seats: readonly Seat[], proposer: NodeId): AccountId | undefined {
+  return seats.find((seat) => seat.nodeId === proposer)?.accountId;
+}
