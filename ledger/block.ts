@@ -16,12 +16,7 @@ import type { Genesis, Seat } from './genesis.ts';
 import { chainIdOf } from './genesis.ts';
 import { type BlockId, type ChainId, type Hash, hashId, idBytes, type NodeId, ZERO_HASH } from './ids.ts';
 import { leafHash, merkleRoot } from './merkle.ts';
-import {
-  decodeTransaction,
-  encodeTransaction,
-  type Transaction,
-  transactionIdOfBytes,
-} from './transaction.ts';
+import { decodeTransaction, encodeTransaction, type Transaction } from './transaction.ts';
 
 export const BLOCK_BYTES_MAX = 1_048_576;
 
@@ -35,7 +30,7 @@ export interface BlockHeader {
   readonly timestampMs: number;
   /** The leader of the view; fees go to the account of its seat. */
   readonly proposer: NodeId;
-  /** RFC 6962 root over the ids of the transactions, in order. */
+  /** RFC 6962 root over the signed transactions, in order. */
   readonly txRoot: Hash;
   /** Commitment to all state after this block. */
   readonly stateRoot: Hash;
@@ -110,9 +105,9 @@ export function decodeBlock(bytes: Uint8Array): Block {
   return { header, transactions };
 }
 
-/** RFC 6962 root over the ids of encoded signed transactions. */
+/** RFC 6962 root over encoded signed transactions: signatures too, so that a block id stands for exactly one body. */
 export function txRootOf(encoded: readonly Uint8Array[]): Hash {
-  return hashId<Hash>(merkleRoot(encoded.map((bytes) => leafHash(idBytes(transactionIdOfBytes(bytes))))));
+  return hashId<Hash>(merkleRoot(encoded.map((bytes) => leafHash(bytes))));
 }
 
 /** sha256(u16 n ‖ (seatId ‖ public key)* sorted by seatId). The order of `seats` does not matter. */

@@ -50,7 +50,10 @@ export function decodePage(bytes: Uint8Array): Page {
   const leaves = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
   const inners = ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0);
   let at = 4;
-  const take = (): Uint8Array => bytes.slice(at, (at += 32));
+  const take = (): Uint8Array => {
+    at += 32;
+    return bytes.slice(at - 32, at);
+  };
   const page = Array.from({ length: SLOTS }, (_, i): Subtree => {
     if (leaves & (1 << i)) return leaf(take(), take());
     if (inners & (1 << i)) return { kind: 'inner', hash: take() };

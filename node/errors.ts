@@ -1,0 +1,24 @@
+/** What can go wrong in this room, as stable codes; mapped once to exit codes and HTTP. */
+export type NodeErrorCode =
+  | 'data-damaged'
+  | 'data-in-use'
+  | 'data-of-another-chain'
+  | 'not-initialised'
+  | 'already-initialised'
+  | 'bad-configuration'
+  | 'address-in-use'
+  | 'not-running'
+  | 'timeout'
+  | 'exists'
+  | 'not-found'
+  | 'not-synced';
+
+/** The one error class of this room. `message` says what was expected and what to do. */
+export class NodeError extends Error {
+  readonly code: NodeErrorCode;
+  constructor(code: NodeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'NodeError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,341 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  type Block,
+  type BlockHeader,
+  blockIdOf,
+  encodeBlock,
+  HEADER_BYTES,
+  txRootOf,
+} from '../../ledger/block.ts';
+import { toHex } from '../../ledger/bytes.ts';
+import { commit, type PageChanges, type PageReader } from '../../ledger/commitment/commitment.ts';
+import { verify } from '../../ledger/crypto/secp256k1.ts';
+import { sha256 } from '../../ledger/crypto/sha256.ts';
+import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
+import { chainIdOf, type Genesis, type Seat } from '../../ledger/genesis.ts';
+import { type BlockId, type Hash, idBytes, type NodeId, ZERO_HASH } from '../../ledger/ids.ts';
+import type { PooledTransaction } from '../../ledger/mempool.ts';
+import {
+  type BlockExecution,
+  type BlockOutcome,
+  beginBlock,
+  type ChainRules,
+  feeAccountOf,
+  periodTurnDue,
+  type TracedEvent,
+} from '../../ledger/state/apply.ts';
+import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
+import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
+import { IndexBatch } from './ledger-index.ts';
+import { type FinalRecord, LedgerStore } from './ledger-store.ts';
+
+/**
+ * The chain as this node knows it: the final state in the store, and executed blocks that are not final as overlays in
+ * memory. Calls come one after another from the consensus driver; only reads may interleave.
+ */
+
+/** Executed blocks kept in memory that are not final; far more than any view window leaves open. */
+const OVERLAYS_MAX = 256;
+/** After this long at a stretch execution lets the event loop breathe. */
+const SLICE_MS = 12;
+/** Hashes of signed transactions whose signature is known to be good. */
+const VERIFIED_MAX = 50_000;
+
+interface Overlay {
+  readonly id: BlockId;
+  readonly block: Block;
+  readonly outcome: BlockOutcome;
+  readonly pages: PageChanges;
+}
+
+/** A block that became final. */
+export interface FinalBlock {
+  readonly id: BlockId;
+  readonly block: Block;
+  readonly events: readonly TracedEvent[];
+}
+
+export interface BuildRequest {
+  readonly parentId: BlockId;
+  readonly epoch: number;
+  readonly view: number;
+  readonly proposer: NodeId;
+  readonly nowMs: number;
+}
+
+export class Chain {
+  readonly genesis: Genesis;
+  readonly rules: ChainRules;
+  readonly store: LedgerStore;
+  readonly #overlays = new Map<BlockId, Overlay>();
+  readonly #verified = new Set<string>();
+
+  private constructor(genesis: Genesis, store: LedgerStore) {
+    this.genesis = genesis;
+    this.store = store;
+    this.rules = { chainId: chainIdOf(genesis), issuers: genesis.issuers, parameters: genesis.parameters };
+  }
+
+  /** Opens or makes the ledger in `folder`. Throws NodeError as LedgerStore.open. */
+  static async open(folder: string, genesis: Genesis): Promise<Chain> {
+    return new Chain(genesis, await LedgerStore.open(folder, genesis));
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+
+  get final(): FinalRecord {
+    return this.store.final;
+  }
+
+  /** The newest final state. */
+  get state(): StateReader {
+    return this.store.state;
+  }
+
+  /** Whether the state after this block is at hand. */
+  hasState(id: BlockId): boolean {
+    return id === this.final.id || this.#overlays.has(id);
+  }
+
+  header(id: BlockId): BlockHeader | undefined {
+    return this.#overlays.get(id)?.block.header ?? this.store.header(id);
+  }
+
+  /** The encoded block, final or executed. */
+  blockBytes(id: BlockId): Uint8Array | undefined {
+    const overlay = this.#overlays.get(id);
+    return overlay === undefined ? this.store.blockBytes(id) : encodeBlock(overlay.block);
+  }
+
+  /** Executed blocks that are neither final nor abandoned yet. */
+  pending(): readonly Block[] {
+    return [...this.#overlays.values()].map((overlay) => overlay.block);
+  }
+
+  /** The state after a block; its overlays shine through to the store as they become final. */
+  stateAfter(id: BlockId): StateReader {
+    invariant(this.hasState(id), 'the state of a block that was not executed');
+    return readerOver((key) => this.#lookUp(id, key, 'changes', (k) => this.store.row(k)));
+  }
+
+  #pagesAfter(id: BlockId): PageReader {
+    return (path) => this.#lookUp(id, path, 'pages', this.store.page);
+  }
+
+  #lookUp(
+    id: BlockId,
+    key: string,
+    layer: 'changes' | 'pages',
+    below: (key: string) => Uint8Array | undefined,
+  ): Uint8Array | undefined {
+    for (
+      let overlay = this.#overlays.get(id);
+      overlay !== undefined;
+      overlay = this.#overlays.get(overlay.block.header.parentId)
+    ) {
+      const map = layer === 'changes' ? overlay.outcome.changes : overlay.pages;
+      if (map.has(key)) return map.get(key);
+    }
+    return below(key);
+  }
+
+  /** Whether the sender signed; remembered, so that a transaction is verified once on its way through mempool and block. */
+  signatureHolds(transaction: Transaction, bytes: Uint8Array): boolean {
+    const key = toHex(sha256(bytes));
+    if (this.#verified.has(key)) return true;
+    const holds = verify(transaction.signature, transactionDigest(bytes), idBytes(transaction.sender));
+    if (!holds) return false;
+    for (const oldest of this.#verified) {
+      if (this.#verified.size < VERIFIED_MAX) break;
+      this.#verified.delete(oldest);
+    }
+    this.#verified.add(key);
+    return true;
+  }
+
+  #begin(
+    parentId: BlockId,
+    parent: BlockHeader,
+    timestampMs: number,
+    proposer: NodeId,
+    seats: readonly Seat[],
+  ): BlockExecution {
+    return beginBlock(this.stateAfter(parentId), this.rules, {
+      height: parent.height + 1,
+      parentId,
+      timestampMs,
+      proposer,
+      feeAccountId: feeAccountOf(seats, proposer),
+    });
+  }
+
+  /** Whether a block on `parentId` at `nowMs` may be empty because a period turns. */
+  periodTurnDue(parentId: BlockId, nowMs: number): boolean {
+    return periodTurnDue(this.stateAfter(parentId), nowMs, this.rules.parameters.periodMs);
+  }
+
+  /**
+   * Executes a block whose parent's state is at hand and keeps its overlay. The caller has checked view, epoch and leader.
+   * Throws LedgerError (`bad-block`, `bad-state-root`, or what a transaction was refused for).
+   */
+  async execute(block: Block, seats: readonly Seat[]): Promise<BlockId> {
+    const { header, transactions } = block;
+    const id = blockIdOf(header);
+    if (this.#overlays.has(id)) return id;
+    const parent = this.header(header.parentId);
+    invariant(parent !== undefined, 'execution of a block whose parent is unknown');
+    const { parameters, chainId } = this.rules;
+    demand(header.chainId === chainId, 'wrong-chain', 'the block is of another chain');
+    demand(
+      header.height === parent.height + 1,
+      'bad-block',
+      `expected height ${parent.height + 1}, got ${header.height}`,
+    );
+    demand(header.timestampMs > parent.timestampMs, 'bad-block', 'a block is later than its parent');
+    demand(transactions.length <= parameters.blockTransactionsMax, 'bad-block', 'too many transactions');
+    demand(
+      transactions.length > 0 || this.periodTurnDue(header.parentId, header.timestampMs),
+      'bad-block',
+      'an empty block is only for the first of a period in which contracts live',
+    );
+    const execution = this.#begin(header.parentId, parent, header.timestampMs, header.proposer, seats);
+    let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
+    let sliceMs = performance.now();
+    for (const transaction of transactions) {
+      const bytes = encodeTransaction(transaction);
+      bytesLeft -= bytes.length + 4;
+      demand(bytesLeft >= 0, 'bad-block', `a block has at most ${parameters.blockBytesMax} bytes`);
+      demand(
+        this.signatureHolds(transaction, bytes),
+        'bad-signature',
+        'the sender must sign its transaction',
+      );
+      execution.add(transaction, bytes);
+      if (performance.now() - sliceMs > SLICE_MS) {
+        await nextTurn();
+        sliceMs = performance.now();
+      }
+    }
+    const outcome = execution.finish();
+    const { root, pages } = commit(this.#pagesAfter(header.parentId), outcome.changes);
+    demand(
+      root === header.stateRoot,
+      'bad-state-root',
+      `execution gives the state root ${root}, the header says ${header.stateRoot}`,
+    );
+    this.#keep({ id, block, outcome, pages });
+    return id;
+  }
+
+  /**
+   * Builds the next block on `parentId` from waiting transactions and keeps its overlay; `undefined` when there is
+   * nothing to include. `refused` hears of transactions that no block on this state can take.
+   */
+  async build(
+    request: BuildRequest,
+    candidates: Iterable<PooledTransaction>,
+    seats: readonly Seat[],
+    refused: (pooled: PooledTransaction, error: LedgerError) => void,
+  ): Promise<Block | undefined> {
+    const parent = this.header(request.parentId);
+    invariant(parent !== undefined, 'building on a block that is unknown');
+    const { parameters, chainId } = this.rules;
+    const timestampMs = Math.max(request.nowMs, parent.timestampMs + 1);
+    const execution = this.#begin(request.parentId, parent, timestampMs, request.proposer, seats);
+    const included: PooledTransaction[] = [];
+    let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
+    let sliceMs = performance.now();
+    for (const pooled of candidates) {
+      if (included.length >= parameters.blockTransactionsMax) break;
+      if (pooled.bytes.length + 4 > bytesLeft) continue;
+      try {
+        execution.add(pooled.transaction, pooled.bytes);
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        refused(pooled, error);
+        continue;
+      }
+      included.push(pooled);
+      bytesLeft -= pooled.bytes.length + 4;
+      if (performance.now() - sliceMs > SLICE_MS) {
+        await nextTurn();
+        sliceMs = performance.now();
+      }
+    }
+    if (included.length === 0 && !this.periodTurnDue(request.parentId, timestampMs)) return undefined;
+    const outcome = execution.finish();
+    const { root, pages } = commit(this.#pagesAfter(request.parentId), outcome.changes);
+    const block: Block = {
+      header: {
+        chainId,
+        epoch: request.epoch,
+        view: request.view,
+        height: parent.height + 1,
+        parentId: request.parentId,
+        timestampMs,
+        proposer: request.proposer,
+        txRoot: txRootOf(included.map((pooled) => pooled.bytes)),
+        stateRoot: root,
+        nextCommitteeHash: ZERO_HASH as Hash,
+      },
+      transactions: included.map((pooled) => pooled.transaction),
+    };
+    this.#keep({ id: blockIdOf(block.header), block, outcome, pages });
+    return block;
+  }
+
+  #keep(overlay: Overlay): void {
+    this.#overlays.set(overlay.id, overlay);
+    invariant(this.#overlays.size <= OVERLAYS_MAX, 'too many blocks are executed and not final');
+  }
+
+  /**
+   * Makes executed blocks final, oldest first, the first a child of the final block: one durable batch with state,
+   * blocks, indexes and certificate. Executed blocks that can never become final are kept as abandoned.
+   */
+  async commit(
+    ids: readonly BlockId[],
+    at: { epoch: number; view: number; certificate: Uint8Array },
+  ): Promise<readonly FinalBlock[]> {
+    const overlays = ids.map((id) => {
+      const overlay = this.#overlays.get(id);
+      invariant(overlay !== undefined, 'a block that was not executed became final');
+      return overlay;
+    });
+    const last = overlays.at(-1);
+    invariant(
+      last !== undefined && overlays[0]?.block.header.parentId === this.final.id,
+      'final blocks do not extend the chain',
+    );
+    const abandoned = this.#abandonedBy(new Set(ids), last);
+    const index = new IndexBatch((key) => this.store.index(key));
+    for (const { block, outcome } of overlays) index.addBlock(block, outcome.events);
+    await this.store.commit({
+      changes: overlays.map((overlay) => overlay.outcome.changes),
+      pages: overlays.map((overlay) => overlay.pages),
+      blocks: overlays.map((overlay) => overlay.block),
+      abandoned: abandoned.map((overlay) => overlay.block),
+      index: index.operations(),
+      final: {
+        id: last.id,
+        height: last.block.header.height,
+        epoch: at.epoch,
+        view: at.view,
+        timestampMs: last.block.header.timestampMs,
+        certificate: Buffer.from(at.certificate).toString('base64'),
+      },
+    });
+    for (const overlay of [...overlays, ...abandoned]) this.#overlays.delete(overlay.id);
+    return overlays.map(({ id, block, outcome }) => ({ id, block, events: outcome.events }));
+  }
+
+  /** Overlays that neither become final now nor descend from the new final block. */
+  #abandonedBy(becomeFinal: ReadonlySet<BlockId>, last: Overlay): readonly Overlay[] {
+    const lives = (overlay: Overlay | undefined): boolean =>
+      overlay !== undefined &&
+      (overlay.id === last.id || lives(this.#overlays.get(overlay.block.header.parentId)));
+    return [...this.#overlays.values()].filter((overlay) => !becomeFinal.has(overlay.id) && !lives(overlay));
+  }
+}
