@@ -65,7 +65,10 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 if (!existsSync(join(root, 'node_modules'))) {
-  const install = spawnSync('npm', ['install', '--no-save', '--no-fund', '--no-audit'], { cwd: root, stdio: 'inherit' });
+  const install = spawnSync('npm', ['install', '--no-save', '--no-fund', '--no-audit'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (install.status !== 0) process.exit(1);
 }
 const chosen = named.length > 0 ? named : Object.keys(parts);

@@ -30,6 +30,7 @@ import { applyTransfer } from './transfer.ts';
 /** What never changes on a chain. */
 export interface ChainRules {
   readonly chainId: ChainId;
+  readonly chainKind: Genesis['kind'];
   readonly issuers: Genesis['issuers'];
   readonly parameters: Parameters;
 }

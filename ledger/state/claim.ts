@@ -1,7 +1,6 @@
 import { verify } from '../crypto/secp256k1.ts';
 import { demand } from '../errors.ts';
-import type { Genesis } from '../genesis.ts';
-import { type AccountId, type ChainId, type EkId, idBytes } from '../ids.ts';
+import { type EkId, idBytes } from '../ids.ts';
 import { checkClaimStatement } from '../tpm/claim-statement.ts';
 import { type BodyOf, bindingDigest, type ClaimStatement } from '../transaction.ts';
 import type { OperationContext } from './apply.ts';
@@ -9,12 +8,12 @@ import { credit, moveSupply, type StateDraft } from './draft.ts';
 import { NODES, TPMS } from './entities.ts';
 
 function checkStatement(
-  { chainId, issuers }: { chainId: ChainId; issuers: Genesis['issuers'] },
-  sender: AccountId,
+  { chainId, chainKind, issuers, sender }: OperationContext,
   statement: ClaimStatement,
 ) {
   const checked = checkClaimStatement({
     chainId,
+    chainKind,
     issuers,
     nodeId: statement.nodeId,
     accountId: sender,
@@ -36,7 +35,7 @@ function checkStatement(
 
 /** Once per TPM for ever: credits its denomination and binds it to a node key. */
 export function applyClaim(state: StateDraft, context: OperationContext, body: BodyOf<'claim'>): void {
-  const { ekId, denominationGrains } = checkStatement(context, context.sender, body);
+  const { ekId, denominationGrains } = checkStatement(context, body);
   demand(state.read(TPMS, ekId) === undefined, 'already-claimed', 'this TPM was claimed before');
   demand(
     state.read(NODES, body.nodeId) === undefined,
@@ -61,7 +60,7 @@ export function applyRebind(state: StateDraft, context: OperationContext, body: 
   const tpm = state.read(TPMS, body.ekId);
   demand(tpm !== undefined, 'tpm-unknown', 'this TPM was never claimed');
   demand(tpm.ownerId === context.sender, 'not-owner', 'only the owner of a TPM may rebind it');
-  const { ekId } = checkStatement(context, context.sender, body);
+  const { ekId } = checkStatement(context, body);
   demand(ekId === body.ekId, 'attest-signer', 'the statement is of another TPM');
   demand(
     state.read(NODES, body.nodeId) === undefined,

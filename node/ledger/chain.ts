@@ -73,7 +73,12 @@ export class Chain {
   private constructor(genesis: Genesis, store: LedgerStore) {
     this.genesis = genesis;
     this.store = store;
-    this.rules = { chainId: chainIdOf(genesis), issuers: genesis.issuers, parameters: genesis.parameters };
+    this.rules = {
+      chainId: chainIdOf(genesis),
+      chainKind: genesis.kind,
+      issuers: genesis.issuers,
+      parameters: genesis.parameters,
+    };
   }
 
   /** Opens or makes the ledger in `folder`. Throws NodeError as LedgerStore.open. */
