@@ -5,19 +5,19 @@ module.exports = {
     {
       name: 'ledger-looks-at-nobody',
       severity: 'error',
-      from: { path: '^ledger/' },
+      from: { path: '^ledger/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(market|node|dashboard|test|bench)/' },
     },
     {
       name: 'market-looks-at-ledger-only',
       severity: 'error',
-      from: { path: '^market/' },
+      from: { path: '^market/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(node|dashboard|test|bench)/' },
     },
     {
       name: 'node-looks-at-market-and-ledger',
       severity: 'error',
-      from: { path: '^node/' },
+      from: { path: '^node/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(dashboard|test|bench)/' },
     },
     {

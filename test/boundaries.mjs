@@ -1,14 +1,18 @@
 // The boundary check: fails on an arrow that points back, on a circle, and on a cruise that saw nothing.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cruise } from 'dependency-cruiser';
 
 const { options, forbidden } = createRequire(import.meta.url)('../.dependency-cruiser.cjs');
-const { output } = await cruise(['ledger', 'market', 'node', 'dashboard', 'test', 'bench'], {
-  ...options,
-  validate: true,
-  ruleSet: { forbidden },
-});
+const { output } = await cruise(
+  ['ledger', 'market', 'node', 'dashboard', 'test', 'bench'].filter((room) => existsSync(room)),
+  {
+    ...options,
+    validate: true,
+    ruleSet: { forbidden },
+  },
+);
 const { violations, totalCruised } = output.summary;
 for (const v of violations) console.error(`${v.rule.name}: ${v.from} -> ${v.to}`);
 if (totalCruised < 20) {

@@ -1,6 +1,6 @@
 import { demand } from '../errors.ts';
 import type { BodyOf, StorageOffer } from '../transaction.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import type { StateDraft } from './draft.ts';
 import { NODES } from './entities.ts';
 

@@ -1,11 +1,12 @@
 import { beaconOf } from '../block.ts';
 import { demand, LedgerError } from '../errors.ts';
-import type { Genesis, Parameters, Seat } from '../genesis.ts';
+import type { Seat } from '../genesis.ts';
 import { type Grains, grains } from '../grains.ts';
-import type { AccountId, BlockId, ChainId, NodeId, TransactionId } from '../ids.ts';
+import type { AccountId, BlockId, NodeId, TransactionId } from '../ids.ts';
 import { encodeTransaction, feeFloor, type Transaction, transactionIdOfBytes } from '../transaction.ts';
 import { applyAnnounce } from './announce.ts';
 import { applyClaim, applyRebind } from './claim.ts';
+import type { ChainRules, OperationContext, PaymentParts } from './context.ts';
 import { workOffDue } from './contract-due.ts';
 import {
   accountOf,
@@ -18,7 +19,7 @@ import {
   type StateReader,
 } from './draft.ts';
 import { ACCOUNTS, BEACONS, CLOCK, type Clock } from './entities.ts';
-import type { LedgerEvent, Payment } from './events.ts';
+import type { LedgerEvent } from './events.ts';
 import { applyStorageClose } from './storage-close.ts';
 import { applyStorageOpen } from './storage-open.ts';
 import { applyStorageRevise } from './storage-revise.ts';
@@ -26,14 +27,6 @@ import { applyStorageSettle } from './storage-settle.ts';
 import { applyTransfer } from './transfer.ts';
 
 /** The state transition: a block over a state gives changes and events. No I/O, no clock, no randomness. */
-
-/** What never changes on a chain. */
-export interface ChainRules {
-  readonly chainId: ChainId;
-  readonly chainKind: Genesis['kind'];
-  readonly issuers: Genesis['issuers'];
-  readonly parameters: Parameters;
-}
 
 /** The part of a header that execution depends on. */
 export interface BlockContext {
@@ -43,18 +36,6 @@ export interface BlockContext {
   readonly proposer: NodeId;
   /** Where the fees go; `undefined` burns them. */
   readonly feeAccountId: AccountId | undefined;
-}
-
-type PaymentParts = Partial<Payment> & Pick<Payment, 'reason' | 'amountGrains'>;
-
-/** What an operation sees of the block and transaction it is in. */
-export interface OperationContext extends ChainRules {
-  readonly height: number;
-  readonly period: number;
-  readonly sender: AccountId;
-  readonly transactionId: TransactionId;
-  emit(event: LedgerEvent): void;
-  pay(payment: PaymentParts): void;
 }
 
 /** An event and the transaction that caused it; none for what time did. */

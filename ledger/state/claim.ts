@@ -3,7 +3,7 @@ import { demand } from '../errors.ts';
 import { type EkId, idBytes } from '../ids.ts';
 import { checkClaimStatement } from '../tpm/claim-statement.ts';
 import { type BodyOf, bindingDigest, type ClaimStatement } from '../transaction.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import { credit, moveSupply, type StateDraft } from './draft.ts';
 import { NODES, TPMS } from './entities.ts';
 

@@ -1,7 +1,7 @@
 import type { Parameters } from '../genesis.ts';
 import { type Grains, grains, least } from '../grains.ts';
 import type { ContractId, EkId } from '../ids.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import { priceAt, withoutOldRoots } from './contract-terms.ts';
 import { clockOf, credit, moveSupply, type StateDraft } from './draft.ts';
 import { CLOCK, CONTRACTS, DUE, DUE_COUNTS, PAIRS, type StorageContract } from './entities.ts';

@@ -3,7 +3,7 @@ import { demand } from '../errors.ts';
 import { grains, ZERO_GRAINS } from '../grains.ts';
 import { type ContractId, idBytes } from '../ids.ts';
 import { type BodyOf, termsDigest } from '../transaction.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import { pairKey, schedule } from './contract-due.ts';
 import { LEAVES_PER_FRAGMENT, periodPrice } from './contract-terms.ts';
 import { accountOf, clockOf, debit, moveSupply, type StateDraft } from './draft.ts';

@@ -3,7 +3,7 @@ import { demand, invariant } from '../errors.ts';
 import { grains } from '../grains.ts';
 import { idBytes } from '../ids.ts';
 import { type BodyOf, revisionDigest } from '../transaction.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import { evaluate } from './contract-due.ts';
 import { reservedStorageGrains, withoutOldRoots } from './contract-terms.ts';
 import type { StateDraft } from './draft.ts';

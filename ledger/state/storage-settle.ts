@@ -4,7 +4,7 @@ import { grains, least } from '../grains.ts';
 import { type ContractId, idBytes } from '../ids.ts';
 import { leafHash, verifyMerkleProof } from '../merkle.ts';
 import { type BodyOf, type PeriodProof, receiptDigest } from '../transaction.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import { evaluate, isEmptyAt } from './contract-due.ts';
 import {
   challengeLeaves,

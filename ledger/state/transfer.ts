@@ -1,6 +1,6 @@
 import { demand } from '../errors.ts';
 import type { BodyOf } from '../transaction.ts';
-import type { OperationContext } from './apply.ts';
+import type { OperationContext } from './context.ts';
 import { accountOf, credit, debit, type StateDraft } from './draft.ts';
 
 /** Moves grains from the sender to another account. */

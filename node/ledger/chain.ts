@@ -19,11 +19,11 @@ import {
   type BlockExecution,
   type BlockOutcome,
   beginBlock,
-  type ChainRules,
   feeAccountOf,
   periodTurnDue,
   type TracedEvent,
 } from '../../ledger/state/apply.ts';
+import type { ChainRules } from '../../ledger/state/context.ts';
 import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
 import { IndexBatch } from './ledger-index.ts';

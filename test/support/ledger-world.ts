@@ -16,7 +16,8 @@ import {
   keyId,
   type NodeId,
 } from '../../ledger/ids.ts';
-import { beginBlock, type ChainRules, type TracedEvent } from '../../ledger/state/apply.ts';
+import { beginBlock, type TracedEvent } from '../../ledger/state/apply.ts';
+import type { ChainRules } from '../../ledger/state/context.ts';
 import { clockOf, readerOver, StateDraft, type StateReader, supplyOf } from '../../ledger/state/draft.ts';
 import {
   ACCOUNTS,
