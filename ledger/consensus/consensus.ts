@@ -89,7 +89,6 @@ export type Effect =
   | { readonly kind: 'execute'; readonly blockId: BlockId; readonly from: readonly NodeId[] }
   /** This block and its ancestors are final: store state and certificate in one durable batch. */
   | { readonly kind: 'commit'; readonly certificate: Certificate; readonly position: Position }
-  | { readonly kind: 'evidence'; readonly first: Vote; readonly second: Vote }
   | { readonly kind: 'halt'; readonly reason: string };
 
 export class Consensus {
@@ -221,7 +220,7 @@ export class Consensus {
       case 'tick':
         break;
       case 'work':
-        if (event.work && !this.#work) this.#nothingToBuild = undefined;
+        if (event.work) this.#nothingToBuild = undefined;
         this.#work = event.work;
         break;
       case 'built':
@@ -255,6 +254,7 @@ export class Consensus {
 
   #act(): void {
     this.#applyFinalizations();
+    this.#chase();
     this.#periodic();
     if (this.#seat === undefined || this.#halted) return;
     // Each of these may let the next one go on (a vote of a committee of one is a certificate), so until nothing moves.
@@ -314,9 +314,13 @@ export class Consensus {
 
   // ---- rule 2: work
 
-  /** An unfinal tip that waited long enough is work too. */
+  /** A notarized, unfinal tip that waited long enough wants another round. */
+  #flushDue(): boolean {
+    return this.#tip() !== undefined && this.#nowMs >= this.#enteredMs + FLUSH_MS;
+  }
+
   #hasWork(): boolean {
-    return this.#work || (this.#tip() !== undefined && this.#nowMs >= this.#enteredMs + FLUSH_MS);
+    return this.#work || this.#flushDue();
   }
 
   #arm(): void {
@@ -355,13 +359,8 @@ export class Consensus {
     const view = this.#view;
     const slot = this.#slot(view);
     if (this.committee.leader(view) !== this.#self?.nodeId || !this.#hasWork()) return;
-    if (
-      slot.mine.notarize !== undefined ||
-      slot.mine.nullify ||
-      this.#building === view ||
-      this.#nothingToBuild === view
-    )
-      return;
+    if (slot.mine.notarize !== undefined || slot.mine.nullify || this.#building === view) return;
+    if (this.#nothingToBuild === view && !this.#flushDue()) return;
     const parent = this.#bestParent(view);
     if (parent === undefined) return;
     if (!this.#valid.has(parent.position.blockId)) {
@@ -381,9 +380,9 @@ export class Consensus {
     if (parent === undefined || slot.mine.notarize !== undefined || slot.mine.nullify) return;
     if (block !== undefined && block.header.parentId !== parent.position.blockId) return;
     const again = block === undefined ? this.#notarizedHeader(parent.position.blockId) : undefined;
-    if (block === undefined && (again === undefined || this.#nowMs < this.#enteredMs + FLUSH_MS)) {
+    if (block === undefined && (again === undefined || !this.#flushDue())) {
       // Nothing to include, and no tip that waits for another round.
-      this.#nothingToBuild = again === undefined ? view : undefined;
+      this.#nothingToBuild = view;
       return;
     }
     const header = block?.header ?? (again as BlockHeader);
@@ -573,6 +572,8 @@ export class Consensus {
     } else {
       if (slot.finalization !== undefined) return;
       slot.finalization = certificate;
+      // Who finalized had a Notarization: as the parent of a proposal this one says as much.
+      slot.notarization ??= certificate;
     }
     if (origin !== 'log')
       this.#effects.push({ kind: 'append', record: { kind: 'certificate', certificate } });
@@ -584,7 +585,6 @@ export class Consensus {
         this.#send('all', { kind: 'certificate', certificate });
       else if (next !== nodeId) this.#send(next, { kind: 'certificate', certificate });
     }
-    if (certificate.position !== undefined) this.#execute(certificate.position.blockId, certificate);
     this.#enter(view + 1, certificate);
   }
 
@@ -631,6 +631,15 @@ export class Consensus {
     }
     for (const set of [this.#valid, this.#invalid, this.#asked])
       for (const id of set.keys()) if (!live.has(id)) set.delete(id);
+  }
+
+  /** Certified blocks are wanted, whoever certified them. */
+  #chase(): void {
+    for (const slot of this.#slots.values()) {
+      for (const certificate of [slot.finalization, slot.notarization]) {
+        if (certificate?.position !== undefined) this.#execute(certificate.position.blockId, certificate);
+      }
+    }
   }
 
   #execute(blockId: BlockId, certificate: Certificate | undefined, from?: NodeId): void {
