@@ -86,7 +86,13 @@ export type Effect =
   | { readonly kind: 'sync'; readonly sequence: number }
   | { readonly kind: 'send'; readonly to: 'members' | 'all' | NodeId; readonly message: ConsensusMessage }
   | { readonly kind: 'build'; readonly view: number; readonly parentId: BlockId }
-  | { readonly kind: 'execute'; readonly blockId: BlockId; readonly from: readonly NodeId[] }
+  /** Get and execute a block with its ancestors, then answer `verdict`. `final`: a Finalization vouches for it. */
+  | {
+      readonly kind: 'execute';
+      readonly blockId: BlockId;
+      readonly from: readonly NodeId[];
+      readonly final: boolean;
+    }
   /** This block and its ancestors are final: store state and certificate in one durable batch. */
   | { readonly kind: 'commit'; readonly certificate: Certificate; readonly position: Position }
   | { readonly kind: 'halt'; readonly reason: string };
@@ -646,7 +652,12 @@ export class Consensus {
     if (this.#valid.has(blockId) || this.#invalid.has(blockId) || this.#asked.has(blockId)) return;
     this.#asked.set(blockId, this.#nowMs);
     const signers = certificate === undefined ? [] : this.committee.signers(certificate);
-    this.#effects.push({ kind: 'execute', blockId, from: from === undefined ? signers : [from, ...signers] });
+    this.#effects.push({
+      kind: 'execute',
+      blockId,
+      from: from === undefined ? signers : [from, ...signers],
+      final: certificate?.type === 'finalize',
+    });
   }
 
   #verdict(blockId: BlockId, valid: boolean): void {

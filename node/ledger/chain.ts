@@ -302,7 +302,7 @@ export class Chain {
    */
   async commit(
     ids: readonly BlockId[],
-    at: { epoch: number; view: number; certificate: Uint8Array },
+    at: { epoch: number; view: number; certificate: Uint8Array | undefined },
   ): Promise<readonly FinalBlock[]> {
     const overlays = ids.map((id) => {
       const overlay = this.#overlays.get(id);
@@ -329,7 +329,7 @@ export class Chain {
         epoch: at.epoch,
         view: at.view,
         timestampMs: last.block.header.timestampMs,
-        certificate: Buffer.from(at.certificate).toString('base64'),
+        certificate: base64(at.certificate),
       },
     });
     for (const overlay of [...overlays, ...abandoned]) this.#overlays.delete(overlay.id);
@@ -343,4 +343,8 @@ export class Chain {
       (overlay.id === last.id || lives(this.#overlays.get(overlay.block.header.parentId)));
     return [...this.#overlays.values()].filter((overlay) => !becomeFinal.has(overlay.id) && !lives(overlay));
   }
+}
+
+function base64(bytes: Uint8Array | undefined): string | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString('base64');
 }

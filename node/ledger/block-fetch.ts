@@ -1,0 +1,133 @@
+import * as P from 'micro-packed';
+import {
+  type Block,
+  type BlockHeader,
+  blockIdOf,
+  decodeBlock,
+  decodeHeader,
+  encodeHeader,
+  HEADER_BYTES,
+} from '../../ledger/block.ts';
+import { concat } from '../../ledger/bytes.ts';
+import { blockIdCodec, boundedList, type Codec, decode, encode } from '../../ledger/codec.ts';
+import { LedgerError } from '../../ledger/errors.ts';
+import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import { KIND } from '../network/kinds.ts';
+import type { Network } from '../network/network.ts';
+import { NetworkError } from '../network/network-error.ts';
+import type { Chain } from './chain.ts';
+
+/** Blocks by id from other nodes: headers backwards, each vouched for by the id it was asked by, then bodies. */
+
+const HEADERS_MAX = 4_096;
+const BLOCKS_MAX = 256;
+const ANSWER_BYTES_MAX = 1_200_000;
+
+const headersRequest = P.struct({ from: blockIdCodec, count: P.U16BE }) as Codec<{
+  from: BlockId;
+  count: number;
+}>;
+const blocksRequest = boundedList(BLOCKS_MAX, blockIdCodec);
+const blocksAnswer = P.array(P.U16BE, P.bytes(P.U32BE));
+
+/** Answers the requests of other nodes for headers and blocks. */
+export function serveBlocks(
+  network: Network,
+  chain: Chain,
+  unfinal: (id: BlockId) => Uint8Array | undefined,
+): void {
+  network.handle(KIND.getHeaders, 64, (_, body) => {
+    const { from, count } = decode(headersRequest, body, 'a request for headers');
+    const headers: Uint8Array[] = [];
+    let id = from;
+    for (let n = Math.min(count, HEADERS_MAX); n > 0; n--) {
+      const header = chain.header(id);
+      if (header === undefined || header.height === 0) break;
+      headers.push(encodeHeader(header));
+      id = header.parentId;
+    }
+    return concat(...headers);
+  });
+  network.handle(KIND.getBlocks, 10_000, (_, body) => {
+    const found: Uint8Array[] = [];
+    let size = 0;
+    for (const id of decode(blocksRequest, body, 'a request for blocks')) {
+      const bytes = unfinal(id) ?? chain.blockBytes(id);
+      if (bytes === undefined || (size > 0 && size + bytes.length > ANSWER_BYTES_MAX)) break;
+      found.push(bytes);
+      size += bytes.length;
+    }
+    return encode(blocksAnswer, found, 'blocks');
+  });
+}
+
+/** Asks `peers` in turn until one gives headers that lead back from `from`; at most `count`, newest first. */
+export async function fetchHeaders(
+  network: Network,
+  peers: () => readonly NodeId[],
+  from: BlockId,
+  count: number,
+  signal: AbortSignal,
+): Promise<readonly BlockHeader[]> {
+  return askInTurn(peers, signal, async (peer) => {
+    const body = encode(headersRequest, { from, count: Math.min(count, HEADERS_MAX) }, 'request');
+    const answer = await network.request(peer, KIND.getHeaders, body);
+    if (answer.length === 0 || answer.length % HEADER_BYTES !== 0)
+      throw new LedgerError('malformed', 'expected headers');
+    const headers: BlockHeader[] = [];
+    let expected = from;
+    for (let at = 0; at < answer.length; at += HEADER_BYTES) {
+      const header = decodeHeader(answer.subarray(at, at + HEADER_BYTES));
+      if (blockIdOf(header) !== expected)
+        throw new LedgerError('bad-block', 'a header that was not asked for');
+      headers.push(header);
+      expected = header.parentId;
+    }
+    return headers;
+  });
+}
+
+/** The first blocks of `ids`, at least one, checked against their ids. */
+export async function fetchBlocks(
+  network: Network,
+  peers: () => readonly NodeId[],
+  ids: readonly BlockId[],
+  signal: AbortSignal,
+): Promise<readonly Block[]> {
+  return askInTurn(peers, signal, async (peer) => {
+    const asked = ids.slice(0, BLOCKS_MAX);
+    const answer = await network.request(peer, KIND.getBlocks, encode(blocksRequest, asked, 'request'), {
+      bulk: ids.length > 4,
+    });
+    const blocks = decode(blocksAnswer, answer, 'blocks').map(decodeBlock);
+    if (blocks.length === 0) throw new LedgerError('bad-block', 'the node does not have the block');
+    for (const [i, block] of blocks.entries()) {
+      if (blockIdOf(block.header) !== asked[i])
+        throw new LedgerError('bad-block', 'a block that was not asked for');
+    }
+    return blocks;
+  });
+}
+
+/** Rotates over the peers, slower with every round, until one answers well or the signal ends it. */
+async function askInTurn<T>(
+  peers: () => readonly NodeId[],
+  signal: AbortSignal,
+  ask: (peer: NodeId) => Promise<T>,
+): Promise<T> {
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5_000)) {
+    for (const peer of peers()) {
+      signal.throwIfAborted();
+      try {
+        return await ask(peer);
+      } catch (error) {
+        if (!(error instanceof LedgerError) && !(error instanceof NetworkError)) throw error;
+      }
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMs);
+      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+    });
+    signal.throwIfAborted();
+  }
+}

@@ -1,0 +1,553 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { type Block, blockIdOf, decodeBlock, encodeBlock } from '../../ledger/block.ts';
+import { concat } from '../../ledger/bytes.ts';
+import { Consensus, type ConsensusEvent, type Effect } from '../../ledger/consensus/consensus.ts';
+import {
+  type Certificate,
+  decodeCertificate,
+  decodeMessage,
+  decodeRecord,
+  encodeCertificate,
+  encodeMessage,
+  encodeRecord,
+  type LogRecord,
+  type Position,
+} from '../../ledger/consensus/messages.ts';
+import { sign } from '../../ledger/crypto/secp256k1.ts';
+import { LedgerError } from '../../ledger/errors.ts';
+import type { Seat } from '../../ledger/genesis.ts';
+import type { BlockId, NodeId, TransactionId } from '../../ledger/ids.ts';
+import { Mempool, type PooledTransaction } from '../../ledger/mempool.ts';
+import { clockOf } from '../../ledger/state/draft.ts';
+import {
+  decodeTransaction,
+  TRANSACTION_BYTES_MAX,
+  type Transaction,
+  transactionIdOfBytes,
+} from '../../ledger/transaction.ts';
+import { KIND } from '../network/kinds.ts';
+import type { Network } from '../network/network.ts';
+import { fetchBlocks, fetchHeaders, serveBlocks } from './block-fetch.ts';
+import type { Chain, FinalBlock } from './chain.ts';
+import { WriteAheadLog } from './write-ahead-log.ts';
+
+/**
+ * Carries out what consensus decides: log, network, execution, commits. One event after another; everything that waits
+ * for the disk or for execution is awaited in order, everything that waits for peers runs aside and comes back as an event.
+ */
+
+const CONSENSUS_BYTES_MAX = 1_100_000;
+/** The log is rewritten to what is still needed when it is larger than this. */
+const LOG_BYTES_MAX = 16 * 1_048_576;
+/** Missing ancestors up to this many are held as overlays; more are committed in stretches while they come in. */
+const CATCH_UP_STRETCH = 64;
+/** Blocks that came in and wait for execution. */
+const ARRIVED_MAX = 1_024;
+/** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
+const REFUSALS_MAX = 3;
+const EVENTS_MAX = 50_000;
+/** A proposer's transactions are asked for again this long after they were gossiped. */
+const REGOSSIP_MS = 5_000;
+
+export interface LedgerNodeOptions {
+  readonly chain: Chain;
+  readonly network: Network;
+  readonly folder: string;
+  readonly nodeId: NodeId;
+  readonly nodeSecret: Uint8Array;
+  readonly logger: Logger;
+}
+
+const RECORD_TAG = Uint8Array.of(1);
+const BLOCK_TAG = Uint8Array.of(2);
+
+type Work =
+  | { readonly kind: 'event'; readonly event: ConsensusEvent }
+  | { readonly kind: 'run'; readonly run: () => Promise<void> };
+
+export class LedgerNode {
+  readonly chain: Chain;
+  readonly mempool = new Mempool();
+  readonly #options: LedgerNodeOptions;
+  readonly #network: Network;
+  readonly #log: WriteAheadLog;
+  readonly #consensus: Consensus;
+  readonly #seats: readonly Seat[];
+  readonly #abort = new AbortController();
+  readonly #queue: Work[] = [];
+  readonly #arrived = new Map<BlockId, Block>();
+  readonly #logged = new Set<BlockId>();
+  readonly #refusals = new Map<TransactionId, number>();
+  readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
+  readonly #blockListeners = new Set<() => void>();
+  readonly #executedMs = new Map<BlockId, number>();
+  readonly #finalityMs: number[] = [];
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #regossip: NodeJS.Timeout;
+  #workDirty = true;
+  #catchUpHeight: number | undefined;
+  #haltReason: string | undefined;
+  #lastFinalMs: number | undefined;
+
+  private constructor(
+    options: LedgerNodeOptions,
+    log: WriteAheadLog,
+    records: readonly LogRecord[],
+    blocks: readonly Block[],
+  ) {
+    this.#options = options;
+    this.chain = options.chain;
+    this.#network = options.network;
+    this.#log = log;
+    this.#seats = options.chain.genesis.committee;
+    const { final } = options.chain;
+    this.#consensus = new Consensus({
+      chainId: options.chain.rules.chainId,
+      epoch: final.epoch,
+      seats: this.#seats,
+      self: { nodeId: options.nodeId, sign: (digest) => sign(digest, options.nodeSecret) },
+      final: {
+        epoch: final.epoch,
+        view: final.view,
+        height: final.height,
+        id: final.id,
+        certificate:
+          final.certificate === undefined
+            ? undefined
+            : decodeCertificate(Buffer.from(final.certificate, 'base64')),
+      },
+      records,
+      nowMs: Date.now(),
+      salt: Number.parseInt(options.nodeId.slice(-4), 16),
+    });
+    for (const block of blocks) {
+      const id = blockIdOf(block.header);
+      this.#arrived.set(id, block);
+      this.#logged.add(id);
+    }
+    this.#regossip = setInterval(() => this.#gossipAgain(), REGOSSIP_MS);
+    this.#regossip.unref();
+  }
+
+  /** Takes up the log and goes on from it. Throws NodeError `data-damaged`. */
+  static async open(options: LedgerNodeOptions): Promise<LedgerNode> {
+    const { log, frames } = await WriteAheadLog.open(join(options.folder, 'consensus.log'));
+    const records: LogRecord[] = [];
+    const blocks: Block[] = [];
+    for (const { payload } of frames) {
+      if (payload[0] === RECORD_TAG[0]) records.push(decodeRecord(payload.subarray(1)));
+      else {
+        const block = decodeBlock(payload.subarray(1));
+        if (block.header.height > options.chain.final.height) blocks.push(block);
+      }
+    }
+    const node = new LedgerNode(options, log, records, blocks);
+    node.#serve();
+    node.#post({ kind: 'tick' });
+    return node;
+  }
+
+  get view(): number {
+    return this.#consensus.view;
+  }
+
+  get isMember(): boolean {
+    return this.#consensus.isMember;
+  }
+
+  get quorum(): number {
+    return this.#consensus.committee.quorum;
+  }
+
+  /** Why this node stopped taking part, when it did. */
+  get haltReason(): string | undefined {
+    return this.#haltReason;
+  }
+
+  /** The height it is catching up to, while it does. */
+  get catchUpHeight(): number | undefined {
+    return this.#catchUpHeight;
+  }
+
+  /** Median time from execution to finality of late blocks, in ms. */
+  get finalityMs(): number | undefined {
+    return [...this.#finalityMs].sort((a, b) => a - b)[Math.floor(this.#finalityMs.length / 2)];
+  }
+
+  /** Wall time at which the newest block became final here. */
+  get lastFinalMs(): number | undefined {
+    return this.#lastFinalMs;
+  }
+
+  notarized(): ReadonlySet<BlockId> {
+    return this.#consensus.notarized();
+  }
+
+  /** Called with the blocks of every commit, after it is durable. */
+  onFinal(listener: (blocks: readonly FinalBlock[]) => void): () => void {
+    this.#finalListeners.add(listener);
+    return () => this.#finalListeners.delete(listener);
+  }
+
+  /** Called when a block was executed, final or not. */
+  onBlock(listener: () => void): () => void {
+    this.#blockListeners.add(listener);
+    return () => this.#blockListeners.delete(listener);
+  }
+
+  /**
+   * Takes a signed transaction into the pool and tells the others. Throws LedgerError with why it cannot be taken.
+   * That it is in the pool is no promise: only a final block is.
+   */
+  submit(bytes: Uint8Array, from?: NodeId): Transaction {
+    const transaction = decodeTransaction(bytes);
+    const id = transactionIdOfBytes(bytes);
+    if (this.mempool.get(id) !== undefined) return transaction;
+    if (transaction.chainId !== this.chain.rules.chainId)
+      throw new LedgerError('wrong-chain', 'the transaction is for another chain');
+    if (!this.chain.signatureHolds(transaction, bytes))
+      throw new LedgerError('bad-signature', 'the sender must sign its transaction');
+    const result = this.mempool.add(transaction, bytes, this.chain.state, Date.now());
+    if (!result.added) throw result.error;
+    this.#network.broadcast(KIND.transaction, bytes, from);
+    this.#workDirty = true;
+    this.#post({ kind: 'tick' });
+    return transaction;
+  }
+
+  /** Stops cleanly: what is queued is finished first. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    clearInterval(this.#regossip);
+    await this.#running;
+    await this.#log.close();
+  }
+
+  // ---- from the network
+
+  #serve(): void {
+    const { logger } = this.#options;
+    this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body) => {
+      this.#post({ kind: 'message', from, message: decodeMessage(body) });
+      return undefined;
+    });
+    this.#network.handle(KIND.transaction, TRANSACTION_BYTES_MAX, (from, body) => {
+      try {
+        this.submit(body, from);
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused');
+      }
+      return undefined;
+    });
+    serveBlocks(this.#network, this.chain, (id) => {
+      const block = this.#arrived.get(id);
+      return block === undefined ? undefined : encodeBlock(block);
+    });
+    const off = this.#network.onPeer((nodeId, state) => {
+      if (state !== 'connected') return;
+      this.#post({ kind: 'peer', nodeId });
+      for (const pooled of this.mempool.all()) this.#network.notify(nodeId, KIND.transaction, pooled.bytes);
+    });
+    this.#abort.signal.addEventListener('abort', off, { once: true });
+  }
+
+  /** Transactions that wait long may have been lost on the way to the leader. */
+  #gossipAgain(): void {
+    const before = Date.now() - REGOSSIP_MS;
+    let budget = 500;
+    for (const pooled of this.mempool.all()) {
+      if (pooled.addedMs > before) continue;
+      if (budget-- === 0) break;
+      this.#network.broadcast(KIND.transaction, pooled.bytes);
+    }
+  }
+
+  // ---- the loop
+
+  #post(event: ConsensusEvent): void {
+    this.#push({ kind: 'event', event });
+  }
+
+  #push(work: Work): void {
+    if (this.#abort.signal.aborted) return;
+    if (this.#queue.length >= EVENTS_MAX && work.kind === 'event' && work.event.kind === 'message') return;
+    this.#queue.push(work);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        const work = this.#queue.shift();
+        if (work === undefined) {
+          this.#reportWork();
+          if (this.#queue.length > 0) continue;
+          break;
+        }
+        if (work.kind === 'run') await work.run();
+        else await this.#carryOut(this.#consensus.step(work.event, Date.now()));
+      }
+      this.#setTimer();
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      this.#halt(error instanceof Error ? error.message : String(error), error);
+    }
+  }
+
+  #halt(reason: string, error?: unknown): void {
+    this.#haltReason = reason;
+    this.#options.logger.fatal({ err: error, reason }, 'this node stops taking part in consensus');
+    this.#abort.abort();
+  }
+
+  /** Tells consensus whether there is something to include on the tip, when that may have changed. */
+  #reportWork(): void {
+    if (!this.#workDirty) return;
+    this.#workDirty = false;
+    const tip = this.chain.hasState(this.#consensus.tipId) ? this.#consensus.tipId : this.chain.final.id;
+    const waiting = this.mempool.inOrder(this.chain.stateAfter(tip)).next().done !== true;
+    this.#queue.push({
+      kind: 'event',
+      event: { kind: 'work', work: waiting || this.chain.periodTurnDue(tip, Date.now()) },
+    });
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    const wakes = [this.#consensus.nextWakeMs() ?? Number.POSITIVE_INFINITY];
+    const clock = clockOf(this.chain.state);
+    if (clock.liveContracts > 0) wakes.push(clock.periodStartedMs + this.chain.rules.parameters.periodMs);
+    const wakeMs = Math.min(...wakes);
+    if (!Number.isFinite(wakeMs) || this.#abort.signal.aborted) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#workDirty = true;
+        this.#post({ kind: 'tick' });
+      },
+      Math.max(5, wakeMs - Date.now()),
+    );
+  }
+
+  async #carryOut(effects: readonly Effect[]): Promise<void> {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'append':
+          this.#log.append(concat(RECORD_TAG, encodeRecord(effect.record)));
+          break;
+        case 'sync':
+          await this.#log.sync();
+          this.#queue.unshift({ kind: 'event', event: { kind: 'synced', sequence: effect.sequence } });
+          break;
+        case 'send': {
+          const body = encodeMessage(effect.message);
+          if (effect.to === 'all') this.#network.broadcast(KIND.consensus, body);
+          else if (effect.to === 'members') {
+            for (const { nodeId } of this.#seats)
+              if (nodeId !== this.#options.nodeId) this.#network.notify(nodeId, KIND.consensus, body);
+          } else this.#network.notify(effect.to, KIND.consensus, body);
+          break;
+        }
+        case 'build':
+          await this.#build(effect.view, effect.parentId);
+          break;
+        case 'execute':
+          void this.#obtain(effect.blockId, effect.from, effect.final);
+          break;
+        case 'commit':
+          await this.#commit(effect.certificate, effect.position);
+          break;
+        case 'halt':
+          this.#halt(effect.reason);
+          break;
+        default:
+          effect satisfies never;
+      }
+    }
+  }
+
+  // ---- building and executing
+
+  async #build(view: number, parentId: BlockId): Promise<void> {
+    const block = await this.chain.build(
+      {
+        parentId,
+        epoch: this.#consensus.committee.epoch,
+        view,
+        proposer: this.#options.nodeId,
+        nowMs: Date.now(),
+      },
+      this.mempool.inOrder(this.chain.stateAfter(parentId)),
+      this.#seats,
+      (pooled, error) => this.#refused(pooled, error),
+    );
+    if (block !== undefined) this.#executed(blockIdOf(block.header), block);
+    const transactionIds =
+      block === undefined ? [] : block.transactions.map((transaction) => this.#idOf(transaction));
+    this.#queue.unshift({ kind: 'event', event: { kind: 'built', view, block, transactionIds } });
+  }
+
+  #idOf(transaction: Transaction): TransactionId {
+    for (const pooled of this.mempool.all()) if (pooled.transaction === transaction) return pooled.id;
+    throw new Error('a block was built from a transaction that is not in the pool');
+  }
+
+  #refused(pooled: PooledTransaction, error: LedgerError): void {
+    // One that stands behind a refused one of the same account is not to blame.
+    if (error.code === 'bad-nonce') return;
+    const times = (this.#refusals.get(pooled.id) ?? 0) + 1;
+    this.#refusals.set(pooled.id, times);
+    if (times < REFUSALS_MAX) return;
+    this.#refusals.delete(pooled.id);
+    this.mempool.drop(pooled.id);
+    this.#options.logger.debug(
+      { transaction: pooled.id, code: error.code },
+      'a transaction that no block can take was dropped',
+    );
+  }
+
+  /** A block whose state is kept: it goes into the log, so that a vote for it never outlives it. */
+  #executed(id: BlockId, block: Block): void {
+    this.#executedMs.set(id, performance.now());
+    if (!this.#logged.has(id)) {
+      this.#logged.add(id);
+      this.#log.append(concat(BLOCK_TAG, encodeBlock(block)));
+    }
+    this.#workDirty = true;
+    for (const listener of this.#blockListeners) listener();
+  }
+
+  /** Gets a block and its missing ancestors from memory or peers and has them executed, oldest first. */
+  async #obtain(blockId: BlockId, from: readonly NodeId[], final: boolean): Promise<void> {
+    const { signal } = this.#abort;
+    const peers = (): readonly NodeId[] => {
+      const connected = this.#network.peers().map((peer) => peer.nodeId);
+      return [...new Set([...from.filter((id) => connected.includes(id)), ...connected])];
+    };
+    try {
+      // Ids from the wanted block back to one whose state is at hand, newest first.
+      const path: BlockId[] = [];
+      for (let id = blockId; !this.chain.hasState(id); ) {
+        const known = this.#arrived.get(id)?.header;
+        const headers =
+          known === undefined
+            ? await fetchHeaders(this.#network, peers, id, path.length === 0 ? 8 : 4_096, signal)
+            : [known];
+        for (const header of headers) {
+          if (this.chain.hasState(id)) break;
+          if (header.height <= this.chain.final.height) return; // Another branch: what is final wins.
+          path.push(id);
+          id = header.parentId;
+        }
+      }
+      path.reverse();
+      if (path.length > CATCH_UP_STRETCH) this.#catchUpHeight = this.chain.final.height + path.length;
+      for (let next = 0; next < path.length; ) {
+        const wanted = path.slice(next, next + 256);
+        const missing = wanted.filter((id) => !this.#arrived.has(id));
+        if (missing.length > 0) {
+          for (const block of await fetchBlocks(this.#network, peers, missing, signal))
+            this.#arrived.set(blockIdOf(block.header), block);
+        }
+        const ready = wanted.slice(0, wanted.findIndex((id) => !this.#arrived.has(id)) >>> 0);
+        for (let at = 0; at < ready.length; at += CATCH_UP_STRETCH) {
+          const stretch = ready.slice(at, at + CATCH_UP_STRETCH);
+          const isLast = next + at + stretch.length === path.length;
+          if (!(await this.#inTurn(() => this.#executeStretch(stretch, final && !isLast)))) {
+            this.#post({ kind: 'verdict', blockId, valid: false });
+            return;
+          }
+        }
+        next += ready.length;
+      }
+      this.#post({ kind: 'verdict', blockId, valid: true });
+    } catch (error) {
+      if (!signal.aborted) this.#halt(error instanceof Error ? error.message : String(error), error);
+    } finally {
+      this.#catchUpHeight = undefined;
+      if (this.#arrived.size > ARRIVED_MAX) this.#arrived.clear();
+    }
+  }
+
+  /** Runs something in the order of events. */
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#push({ kind: 'run', run: () => run().then(resolve, reject) });
+    });
+  }
+
+  /** Executes blocks in order; `commit`: they are final for certain and become so now. False when one is invalid. */
+  async #executeStretch(ids: readonly BlockId[], commit: boolean): Promise<boolean> {
+    for (const id of ids) {
+      if (this.chain.hasState(id)) continue;
+      const block = this.#arrived.get(id);
+      if (block === undefined) return false;
+      if (!this.chain.hasState(block.header.parentId)) return block.header.height <= this.chain.final.height;
+      try {
+        await this.chain.execute(block, this.#seats);
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        this.#options.logger.warn({ block: id, code: error.code, reason: error.message }, 'an invalid block');
+        return false;
+      }
+      if (!commit) this.#executed(id, block);
+      this.#arrived.delete(id);
+    }
+    const last = ids.at(-1);
+    if (commit && last !== undefined && last !== this.chain.final.id) {
+      const header = this.chain.header(last);
+      if (header !== undefined)
+        await this.#commitUpTo(last, { epoch: header.epoch, view: header.view, certificate: undefined });
+    }
+    return true;
+  }
+
+  // ---- finality
+
+  async #commit(certificate: Certificate, position: Position): Promise<void> {
+    await this.#commitUpTo(position.blockId, {
+      epoch: certificate.epoch,
+      view: certificate.view,
+      certificate: encodeCertificate(certificate),
+    });
+    if (this.#log.bytes > LOG_BYTES_MAX) {
+      const payloads = [
+        ...this.chain.pending().map((block) => concat(BLOCK_TAG, encodeBlock(block))),
+        ...this.#consensus.liveRecords().map((record) => concat(RECORD_TAG, encodeRecord(record))),
+      ];
+      await this.#log.rewrite(payloads);
+    }
+  }
+
+  async #commitUpTo(
+    id: BlockId,
+    at: { epoch: number; view: number; certificate: Uint8Array | undefined },
+  ): Promise<void> {
+    const ids: BlockId[] = [];
+    for (let next = id; next !== this.chain.final.id; ) {
+      ids.unshift(next);
+      next = (this.chain.header(next) as Block['header']).parentId;
+    }
+    const blocks = await this.chain.commit(ids, at);
+    const now = performance.now();
+    for (const block of blocks) {
+      const sinceMs = this.#executedMs.get(block.id);
+      this.#executedMs.delete(block.id);
+      this.#logged.delete(block.id);
+      if (sinceMs !== undefined) this.#finalityMs.push(now - sinceMs);
+    }
+    if (this.#finalityMs.length > 200) this.#finalityMs.splice(0, 100);
+    if (this.#executedMs.size > 1_000) this.#executedMs.clear();
+    if (blocks.length === 0) return;
+    this.#lastFinalMs = Date.now();
+    this.mempool.prune(this.chain.state, Date.now());
+    if (this.#refusals.size > 10_000) this.#refusals.clear();
+    this.#workDirty = true;
+    for (const listener of this.#finalListeners) listener(blocks);
+  }
+}
