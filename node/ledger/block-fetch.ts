@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import * as P from 'micro-packed';
 import {
   type Block,
@@ -124,10 +125,6 @@ async function askInTurn<T>(
         if (!(error instanceof LedgerError) && !(error instanceof NetworkError)) throw error;
       }
     }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, waitMs);
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-    });
-    signal.throwIfAborted();
+    await pause(waitMs, undefined, { signal });
   }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { type Block, blockIdOf, decodeBlock, encodeBlock } from '../../ledger/block.ts';
+import { type Block, blockIdOf, decodeBlock, encodeBlock, txRootOf } from '../../ledger/block.ts';
 import { concat } from '../../ledger/bytes.ts';
 import { Consensus, type ConsensusEvent, type Effect } from '../../ledger/consensus/consensus.ts';
 import {
@@ -13,6 +13,7 @@ import {
   encodeRecord,
   type LogRecord,
   type Position,
+  type Proposal,
 } from '../../ledger/consensus/messages.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { LedgerError } from '../../ledger/errors.ts';
@@ -24,6 +25,7 @@ import {
   decodeTransaction,
   TRANSACTION_BYTES_MAX,
   type Transaction,
+  transactionId,
   transactionIdOfBytes,
 } from '../../ledger/transaction.ts';
 import { KIND } from '../network/kinds.ts';
@@ -231,7 +233,9 @@ export class LedgerNode {
   #serve(): void {
     const { logger } = this.#options;
     this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body) => {
-      this.#post({ kind: 'message', from, message: decodeMessage(body) });
+      const message = decodeMessage(body);
+      if (message.kind === 'proposal') this.#assemble(message);
+      this.#post({ kind: 'message', from, message });
       return undefined;
     });
     this.#network.handle(KIND.transaction, TRANSACTION_BYTES_MAX, (from, body) => {
@@ -253,6 +257,14 @@ export class LedgerNode {
       for (const pooled of this.mempool.all()) this.#network.notify(nodeId, KIND.transaction, pooled.bytes);
     });
     this.#abort.signal.addEventListener('abort', off, { once: true });
+  }
+
+  /** Puts a proposed block together from the pool, so that it need not be fetched; the header vouches for the result. */
+  #assemble({ header, transactionIds }: Proposal): void {
+    const pooled = transactionIds.map((id) => this.mempool.get(id));
+    if (this.#arrived.size >= ARRIVED_MAX || !pooled.every((entry) => entry !== undefined)) return;
+    if (txRootOf(pooled.map((entry) => entry.bytes)) !== header.txRoot) return;
+    this.#arrived.set(blockIdOf(header), { header, transactions: pooled.map((entry) => entry.transaction) });
   }
 
   /** Transactions that wait long may have been lost on the way to the leader. */
@@ -387,14 +399,8 @@ export class LedgerNode {
       (pooled, error) => this.#refused(pooled, error),
     );
     if (block !== undefined) this.#executed(blockIdOf(block.header), block);
-    const transactionIds =
-      block === undefined ? [] : block.transactions.map((transaction) => this.#idOf(transaction));
+    const transactionIds = block === undefined ? [] : block.transactions.map(transactionId);
     this.#queue.unshift({ kind: 'event', event: { kind: 'built', view, block, transactionIds } });
-  }
-
-  #idOf(transaction: Transaction): TransactionId {
-    for (const pooled of this.mempool.all()) if (pooled.transaction === transaction) return pooled.id;
-    throw new Error('a block was built from a transaction that is not in the pool');
   }
 
   #refused(pooled: PooledTransaction, error: LedgerError): void {
