@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { LedgerError } from '../../ledger/errors.ts';
@@ -350,10 +351,9 @@ export class Network {
           waitMs = Math.min(waitMs * 1.6, RETRY_MAX_MS);
         }
       }
-      await pause(
-        known !== undefined && this.#links.has(known) ? 500 : waitMs * (0.8 + 0.4 * Math.random()),
-        signal,
-      );
+      const restMs =
+        known !== undefined && this.#links.has(known) ? 500 : waitMs * (0.8 + 0.4 * Math.random());
+      await pause(restMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -489,18 +489,4 @@ function inGroups(records: readonly NodeRecord[]): readonly (readonly NodeRecord
   return Array.from({ length: Math.ceil(records.length / RECORDS_MAX) }, (_, i) =>
     records.slice(i * RECORDS_MAX, (i + 1) * RECORDS_MAX),
   );
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

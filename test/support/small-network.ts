@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { utf8 } from '../../ledger/bytes.ts';
+import { publicKeyOf, sign } from '../../ledger/crypto/secp256k1.ts';
+import { sha256 } from '../../ledger/crypto/sha256.ts';
+import { chainIdOf, DEFAULT_PARAMETERS, type Genesis } from '../../ledger/genesis.ts';
+import { grains } from '../../ledger/grains.ts';
+import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
+import { bindingDigest, type TransactionBody } from '../../ledger/transaction.ts';
+import { Chain } from '../../node/ledger/chain.ts';
+import { LedgerNode } from '../../node/ledger/ledger-node.ts';
+import { Network } from '../../node/network/network.ts';
+import { createRequest, endorse, openAnswer } from '../../node/tpm/issuer.ts';
+import { memoryIssuerLog } from '../../node/tpm/issuer-log.ts';
+import { openTpm } from '../../node/tpm/open.ts';
+import { makeClaimStatement } from '../../node/tpm/statement.ts';
+import type { Tpm } from '../../node/tpm/tpm.ts';
+import { Wallet } from '../../node/wallet/wallet.ts';
+import { type Person, person } from './ledger-world.ts';
+
+/** Real nodes in this process: links on loopback, LevelDB and logs in a temporary folder, software TPMs. */
+
+const issuerSecret = sha256(utf8('issuer of small networks'));
+
+export interface Member {
+  readonly person: Person;
+  readonly folder: string;
+  readonly tpm: Tpm;
+  readonly port: number;
+}
+
+export interface Running {
+  readonly member: Member;
+  readonly chain: Chain;
+  readonly network: Network;
+  readonly ledger: LedgerNode;
+  readonly wallet: Wallet;
+  stop(): Promise<void>;
+}
+
+export class SmallNetwork {
+  readonly folder = mkdtempSync(join(tmpdir(), 'blocktree-network-'));
+  readonly members: Member[] = [];
+  genesis: Genesis;
+
+  private constructor(genesis: Genesis) {
+    this.genesis = genesis;
+  }
+
+  /** `seats` of the `count` nodes are the committee; node i listens on `firstPort` + i. */
+  static async create(
+    count: number,
+    seats: number,
+    firstPort: number,
+    periodMs = 10_000,
+  ): Promise<SmallNetwork> {
+    const network = new SmallNetwork({
+      name: 'small',
+      timestampMs: Date.now(),
+      kind: 'dev',
+      issuers: [keyId<AccountId>(publicKeyOf(issuerSecret))],
+      committee: [],
+      parameters: { ...DEFAULT_PARAMETERS, periodMs },
+    });
+    for (let i = 0; i < count; i++) {
+      const folder = join(network.folder, String(i));
+      const tpm = await openTpm(`software:${join(folder, 'tpm.json')}`, 'dev');
+      network.members.push({
+        person: person(`member ${i} of ${firstPort}`),
+        folder,
+        tpm,
+        port: firstPort + i,
+      });
+    }
+    const committee = await Promise.all(
+      network.members.slice(0, seats).map(async ({ tpm, person: { nodeId, accountId } }) => ({
+        seatId: (await tpm.ek()).ekId as string as Hash,
+        nodeId,
+        accountId,
+      })),
+    );
+    network.genesis = { ...network.genesis, committee };
+    return network;
+  }
+
+  async start(index: number): Promise<Running> {
+    const member = this.members[index] as Member;
+    const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
+    const chain = await Chain.open(member.folder, this.genesis);
+    const network = await Network.open({
+      chainId: chain.rules.chainId,
+      nodeSecret: member.person.nodeSecret,
+      host: '127.0.0.1',
+      port: member.port,
+      advertise: [`127.0.0.1:${member.port}`],
+      seeds: this.members.map(({ port }) => `127.0.0.1:${port}`),
+      records: { load: () => [], save: () => undefined },
+      logger,
+    });
+    const { nodeId, nodeSecret, accountId, accountSecret } = member.person;
+    const ledger = await LedgerNode.open({
+      chain,
+      network,
+      folder: member.folder,
+      nodeId,
+      nodeSecret,
+      logger,
+    });
+    const wallet = new Wallet(ledger, accountId, accountSecret);
+    return {
+      member,
+      chain,
+      network,
+      ledger,
+      wallet,
+      async stop() {
+        wallet.close();
+        await ledger.close();
+        await network.close();
+        await chain.close();
+      },
+    };
+  }
+
+  /** The claim of a member's chip, endorsed. */
+  async claim(index: number, denomination = 1_000_000_000_000n): Promise<TransactionBody> {
+    const { tpm, person: who } = this.members[index] as Member;
+    const chainId = chainIdOf(this.genesis);
+    const policy = {
+      chainId,
+      chainKind: 'dev' as const,
+      pinned: [],
+      denominationGrains: grains(denomination),
+    };
+    const answer = await endorse(
+      await createRequest(tpm, chainId),
+      issuerSecret,
+      policy,
+      memoryIssuerLog(),
+      Date.now(),
+    );
+    const endorsement = await openAnswer(tpm, answer);
+    const { attest, signature } = await makeClaimStatement(tpm, chainId, who.nodeId, who.accountId);
+    const nodeSignature = sign(bindingDigest(chainId, who.accountId, endorsement), who.nodeSecret);
+    return {
+      kind: 'claim',
+      endorsement,
+      attest,
+      attestSignature: signature,
+      nodeId: who.nodeId,
+      nodeSignature,
+    };
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
