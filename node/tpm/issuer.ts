@@ -23,11 +23,14 @@ import type { Tpm } from './tpm.ts';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** The owner's first step: what the chip says of itself. Throws TpmError. */
+/**
+ * The owner's first step: what the chip says of itself. `extra` are certificates (DER) that the owner brings: those that
+ * lead to a root, and the chip's own first where the chip does not carry it (Intel, AMD). Throws TpmError.
+ */
 export async function createRequest(
   tpm: Tpm,
   chainId: ChainId,
-  intermediates: readonly Uint8Array[] = [],
+  extra: readonly Uint8Array[] = [],
 ): Promise<EndorsementRequest> {
   const { publicArea, certificate } = await tpm.ek();
   const ak = await tpm.ak();
@@ -36,7 +39,7 @@ export async function createRequest(
     kind: tpm.kind,
     endorsementKey: publicArea,
     attestationKey: ak.publicArea,
-    certificates: certificate === undefined ? [] : [certificate, ...intermediates],
+    certificates: certificate === undefined ? extra : [certificate, ...extra],
   };
 }
 

@@ -1,0 +1,160 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { openTpm } from './open.ts';
+import { TpmError } from './tpm.ts';
+
+/**
+ * Emulated chips (swtpm) for development networks and tests: a local authority certifies them as a manufacturer would,
+ * each runs as a child process on a Unix socket in its own folder. Needs Debian's `swtpm` and `swtpm-tools`.
+ */
+const run = promisify(execFile);
+
+const MANUFACTURE_DEADLINE_MS = 60_000;
+const START_DEADLINE_MS = 10_000;
+const POLL_MS = 20;
+/** Longest path of a Unix socket on Linux, its end mark and the control socket's suffix left out. */
+const SOCKET_PATH_BYTES_MAX = 102;
+
+/** The authority's certificates (PEM) in `caFolder` once a chip was made: what an issuer pins. */
+export function emulatorAuthority(caFolder: string): { readonly root: string; readonly issuer: string } {
+  return {
+    root: join(caFolder, 'swtpm-localca-rootca-cert.pem'),
+    issuer: join(caFolder, 'issuercert.pem'),
+  };
+}
+
+/**
+ * Makes a chip in `chipFolder` with RSA and ECC endorsement keys that the authority in `caFolder` certifies; makes the
+ * authority first where there is none. One at a time per authority. Does nothing where the chip exists.
+ * Both folders must be absolute. Throws TpmError `unavailable` that names the Debian packages.
+ */
+export async function manufactureEmulator(chipFolder: string, caFolder: string): Promise<void> {
+  if (await exists(join(chipFolder, 'tpm2-00.permall'))) return;
+  await mkdir(caFolder, { recursive: true, mode: 0o700 });
+  await mkdir(chipFolder, { recursive: true, mode: 0o700 });
+  const authority = join(caFolder, 'localca.conf');
+  const options = join(caFolder, 'localca.options');
+  const setup = join(caFolder, 'swtpm_setup.conf');
+  await writeFile(
+    authority,
+    [
+      `statedir = ${caFolder}`,
+      `signingkey = ${join(caFolder, 'signkey.pem')}`,
+      `issuercert = ${emulatorAuthority(caFolder).issuer}`,
+      `certserial = ${join(caFolder, 'certserial')}`,
+      '',
+    ].join('\n'),
+  );
+  await writeFile(
+    options,
+    '--platform-manufacturer blocktree\n--platform-version 1.0\n--platform-model emulator\n',
+  );
+  await writeFile(
+    setup,
+    [
+      'create_certs_tool = /usr/bin/swtpm_localca',
+      `create_certs_tool_config = ${authority}`,
+      `create_certs_tool_options = ${options}`,
+      'active_pcr_banks = sha256',
+      '',
+    ].join('\n'),
+  );
+  const words = ['--tpm2', '--tpmstate', chipFolder, '--config', setup, '--create-ek-cert', '--lock-nvram'];
+  const asMyself = process.getuid?.() === 0 ? ['--runas', userInfo().username] : [];
+  try {
+    await run('swtpm_setup', [...words, ...asMyself], { timeout: MANUFACTURE_DEADLINE_MS });
+  } catch (error) {
+    throw missing('swtpm_setup', error);
+  }
+}
+
+/** A running emulated chip. */
+export interface Emulator {
+  /** What `openTpm` takes. */
+  readonly spec: string;
+  /** Ends the process and waits for that. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the chip of `chipFolder` and resolves when it answers. It ends with `stop`, with `signal`, or with this
+ * process. Throws TpmError `unavailable`.
+ */
+export async function startEmulator(chipFolder: string, signal?: AbortSignal): Promise<Emulator> {
+  const socket = join(chipFolder, 'socket');
+  if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX)
+    throw new TpmError('unavailable', `the path ${socket} is too long for a socket; use a shorter folder`);
+  const child = spawn(
+    'swtpm',
+    [
+      'socket',
+      '--tpm2',
+      ...['--tpmstate', `dir=${chipFolder}`],
+      ...['--server', `type=unixio,path=${socket},mode=0600`],
+      ...['--ctrl', `type=unixio,path=${socket}.ctrl,mode=0600`],
+      ...['--flags', 'not-need-init,startup-clear'],
+    ],
+    { stdio: 'ignore' },
+  );
+  let failure: unknown;
+  child.once('error', (error) => {
+    failure = error;
+  });
+  const stop = () => end(child);
+  const orphaned = () => child.kill('SIGTERM');
+  process.once('exit', orphaned);
+  signal?.addEventListener('abort', orphaned, { once: true });
+  child.once('exit', () => {
+    process.removeListener('exit', orphaned);
+    signal?.removeEventListener('abort', orphaned);
+  });
+  const spec = `unix:${socket}`;
+  const deadlineMs = performance.now() + START_DEADLINE_MS;
+  while (performance.now() < deadlineMs) {
+    if (failure !== undefined || child.exitCode !== null)
+      throw missing('swtpm', failure ?? `exit ${child.exitCode}`);
+    if (await answers(spec)) return { spec, stop };
+    await delay(POLL_MS);
+  }
+  await stop();
+  throw new TpmError('unavailable', `the emulated chip in ${chipFolder} did not come up`);
+}
+
+async function answers(spec: string): Promise<boolean> {
+  try {
+    const tpm = await openTpm(spec, 'dev');
+    await tpm.close();
+    return true;
+  } catch (error) {
+    if (error instanceof TpmError) return false;
+    throw error;
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function missing(program: string, error: unknown): TpmError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why =
+    code === 'ENOENT'
+      ? `${program} is not installed: apt-get install swtpm swtpm-tools`
+      : `${program} failed (${message ?? error})`;
+  return new TpmError('unavailable', why);
+}
