@@ -12,6 +12,7 @@ export type IssuerErrorCode =
   | 'emulator-refused'
   | 'denomination-changed'
   | 'log-damaged'
+  | 'overloaded'
   | 'wrong-chip';
 
 export class IssuerError extends Error {

@@ -3,19 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
-import { publicKeyOf, sign } from '../../ledger/crypto/secp256k1.ts';
+import { publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { chainIdOf, DEFAULT_PARAMETERS, type Genesis } from '../../ledger/genesis.ts';
 import { grains } from '../../ledger/grains.ts';
 import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
-import { bindingDigest, type TransactionBody } from '../../ledger/transaction.ts';
+import type { TransactionBody } from '../../ledger/transaction.ts';
 import { Chain } from '../../node/ledger/chain.ts';
 import { LedgerNode } from '../../node/ledger/ledger-node.ts';
 import { Network } from '../../node/network/network.ts';
+import { makeClaim } from '../../node/tpm/claim-body.ts';
 import { createRequest, endorse, openAnswer } from '../../node/tpm/issuer.ts';
 import { memoryIssuerLog } from '../../node/tpm/issuer-log.ts';
 import { openTpm } from '../../node/tpm/open.ts';
-import { makeClaimStatement } from '../../node/tpm/statement.ts';
 import type { Tpm } from '../../node/tpm/tpm.ts';
 import { Wallet } from '../../node/wallet/wallet.ts';
 import { type Person, person } from './ledger-world.ts';
@@ -142,16 +142,7 @@ export class SmallNetwork {
       Date.now(),
     );
     const endorsement = await openAnswer(tpm, answer);
-    const { attest, signature } = await makeClaimStatement(tpm, chainId, who.nodeId, who.accountId);
-    const nodeSignature = sign(bindingDigest(chainId, who.accountId, endorsement), who.nodeSecret);
-    return {
-      kind: 'claim',
-      endorsement,
-      attest,
-      attestSignature: signature,
-      nodeId: who.nodeId,
-      nodeSignature,
-    };
+    return makeClaim(tpm, who, chainId, endorsement);
   }
 
   remove(): void {
