@@ -11,6 +11,7 @@ const needs = {
     swtpm_setup: 'swtpm-tools',
     tpm2_quote: 'tpm2-tools',
   },
+  e2e: { swtpm: 'swtpm', swtpm_setup: 'swtpm-tools' },
   browser: { chromium: 'chromium' },
 };
 

@@ -24,15 +24,18 @@ import { type Person, person } from './ledger-world.ts';
 
 const issuerSecret = sha256(utf8('issuer of small networks'));
 
-export interface Member {
-  readonly person: Person;
+/** What a node and its owner sign with. */
+type Signers = Pick<Person, 'accountId' | 'accountSecret' | 'nodeId' | 'nodeSecret'>;
+
+export interface Member<Who extends Signers = Signers> {
+  readonly person: Who;
   readonly folder: string;
   readonly tpm: Tpm;
   readonly port: number;
 }
 
-export interface Running {
-  readonly member: Member;
+export interface Running<Who extends Signers = Person> {
+  readonly member: Member<Who>;
   readonly chain: Chain;
   readonly network: Network;
   readonly ledger: LedgerNode;
@@ -42,7 +45,7 @@ export interface Running {
 
 export class SmallNetwork {
   readonly folder = mkdtempSync(join(tmpdir(), 'blocktree-network-'));
-  readonly members: Member[] = [];
+  readonly members: Member<Person>[] = [];
   genesis: Genesis;
 
   private constructor(genesis: Genesis) {
@@ -85,48 +88,14 @@ export class SmallNetwork {
     return network;
   }
 
-  async start(index: number): Promise<Running> {
-    const member = this.members[index] as Member;
-    const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
-    const chain = await Chain.open(member.folder, this.genesis);
-    const network = await Network.open({
-      chainId: chain.rules.chainId,
-      nodeSecret: member.person.nodeSecret,
-      host: '127.0.0.1',
-      port: member.port,
-      advertise: [`127.0.0.1:${member.port}`],
-      seeds: this.members.map(({ port }) => `127.0.0.1:${port}`),
-      records: { load: () => [], save: () => undefined },
-      logger,
-    });
-    const { nodeId, nodeSecret, accountId, accountSecret } = member.person;
-    const ledger = await LedgerNode.open({
-      chain,
-      network,
-      folder: member.folder,
-      nodeId,
-      nodeSecret,
-      logger,
-    });
-    const wallet = new Wallet(ledger, accountId, accountSecret);
-    return {
-      member,
-      chain,
-      network,
-      ledger,
-      wallet,
-      async stop() {
-        wallet.close();
-        await ledger.close();
-        await network.close();
-        await chain.close();
-      },
-    };
+  start(index: number): Promise<Running> {
+    const seeds = this.members.map(({ port }) => `127.0.0.1:${port}`);
+    return startMember(this.members[index] as Member<Person>, this.genesis, seeds);
   }
 
   /** The claim of a member's chip, endorsed. */
   async claim(index: number, denomination = 1_000_000_000_000n): Promise<TransactionBody> {
-    const { tpm, person: who } = this.members[index] as Member;
+    const { tpm, person: who } = this.members[index] as Member<Person>;
     const chainId = chainIdOf(this.genesis);
     const policy = {
       chainId,
@@ -148,4 +117,47 @@ export class SmallNetwork {
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Starts one real node of a network. */
+export async function startMember<Who extends Signers>(
+  member: Member<Who>,
+  genesis: Genesis,
+  seeds: readonly string[],
+): Promise<Running<Who>> {
+  const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
+  const chain = await Chain.open(member.folder, genesis);
+  const network = await Network.open({
+    chainId: chain.rules.chainId,
+    nodeSecret: member.person.nodeSecret,
+    host: '127.0.0.1',
+    port: member.port,
+    advertise: [`127.0.0.1:${member.port}`],
+    seeds,
+    records: { load: () => [], save: () => undefined },
+    logger,
+  });
+  const { nodeId, nodeSecret, accountId, accountSecret } = member.person;
+  const ledger = await LedgerNode.open({
+    chain,
+    network,
+    folder: member.folder,
+    nodeId,
+    nodeSecret,
+    logger,
+  });
+  const wallet = new Wallet(ledger, accountId, accountSecret);
+  return {
+    member,
+    chain,
+    network,
+    ledger,
+    wallet,
+    async stop() {
+      wallet.close();
+      await ledger.close();
+      await network.close();
+      await chain.close();
+    },
+  };
 }
