@@ -1,9 +1,11 @@
 /** Kinds of messages between nodes, one list so that none is used twice. */
 export const KIND = {
+  records: 1,
   consensus: 16,
   transaction: 17,
   getHeaders: 18,
   getBlocks: 19,
+  admission: 20,
   storeFragment: 32,
   fetchFragment: 33,
   signTerms: 34,

@@ -22,8 +22,15 @@ const TYPE = { notify: 1, request: 2, reply: 3, error: 4, ping: 5, pong: 6 } as 
 
 export interface Handler {
   readonly bodyBytesMax: number;
-  handle(peer: NodeId, body: Uint8Array): Promise<Uint8Array | undefined> | Uint8Array | undefined;
+  handle(
+    peer: NodeId,
+    body: Uint8Array,
+    link: Link,
+  ): Promise<Uint8Array | undefined> | Uint8Array | undefined;
 }
+
+/** Decides whether a peer may use a kind of message; throws, with a code for the peer, when it may not. */
+export type Gate = (link: Link, kind: number, body: Uint8Array) => Promise<void> | undefined;
 
 interface Waiting {
   resolve(body: Uint8Array): void;
@@ -47,6 +54,7 @@ export class Link {
   roundTripMs: number | undefined;
   readonly #socket: TLSSocket;
   readonly #handlers: ReadonlyMap<number, Handler>;
+  readonly #gate: Gate;
   readonly #waiting = new Map<number, Waiting>();
   readonly #pinger: NodeJS.Timeout;
   #nextId = 1;
@@ -63,6 +71,7 @@ export class Link {
       peer: NodeId;
       outbound: boolean;
       handlers: ReadonlyMap<number, Handler>;
+      gate: Gate;
       onClose(link: Link): void;
     },
   ) {
@@ -70,6 +79,7 @@ export class Link {
     this.outbound = options.outbound;
     this.#socket = socket;
     this.#handlers = options.handlers;
+    this.#gate = options.gate;
     this.address = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -94,6 +104,12 @@ export class Link {
 
   get bytesOut(): number {
     return this.#socket.bytesWritten;
+  }
+
+  /** 32 bytes that both ends of this connection know and nobody else, another for each `label` (RFC 8446 §7.5). */
+  exporter(label: string): Uint8Array {
+    if (this.closed) throw new NetworkError('closed', 'the connection to the other node closed');
+    return Uint8Array.from(this.#socket.exportKeyingMaterial(32, label, Buffer.alloc(0)));
   }
 
   get busy(): boolean {
@@ -218,7 +234,9 @@ export class Link {
       return answer(TYPE.error, Buffer.from('{"code":"overloaded","message":"too many requests at once"}'));
     this.#inbound++;
     try {
-      answer(TYPE.reply, (await handler.handle(this.peer, body)) ?? new Uint8Array(0));
+      const admitted = this.#gate(this, kind, body);
+      if (admitted !== undefined) await admitted;
+      answer(TYPE.reply, (await handler.handle(this.peer, body, this)) ?? new Uint8Array(0));
     } catch (error) {
       answer(TYPE.error, errorBody(error));
     } finally {

@@ -6,6 +6,7 @@ export type NetworkErrorCode =
   | 'too-large'
   | 'closed'
   | 'bad-hello'
+  | 'not-admitted'
   | 'remote'
   | 'address-in-use';
 

@@ -5,7 +5,8 @@ import { LedgerError } from '../../ledger/errors.ts';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
 import { selfSignedCertificate } from './certificate.ts';
 import { answerHello, type Identity, identityOf, type Purpose, sayHello } from './hello.ts';
-import { FRAME_BYTES_MAX, type Handler, Link } from './link.ts';
+import { KIND } from './kinds.ts';
+import { FRAME_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
 import { NetworkError } from './network-error.ts';
 import {
   checkRecord,
@@ -31,8 +32,6 @@ const DIAL_MS = 5_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 const REQUEST_MS = 10_000;
-/** Message kinds of this layer; those of others begin at 16. */
-const KIND_RECORDS = 1;
 
 export interface NetworkOptions {
   readonly chainId: ChainId;
@@ -87,13 +86,15 @@ export class Network {
   readonly #logger: Logger;
   #server: Server | undefined;
   #unauthenticated = 0;
+  #gate: Gate = () => undefined;
+  readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
   #address = '';
 
   private constructor(options: NetworkOptions) {
     this.#options = options;
     this.#self = identityOf(options.chainId, options.nodeSecret);
     this.#logger = options.logger;
-    this.handle(KIND_RECORDS, RECORD_BYTES_MAX * RECORDS_MAX, (peer, body) =>
+    this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (peer, body) =>
       this.#receiveRecords(peer, body),
     );
   }
@@ -149,6 +150,11 @@ export class Network {
   /** Registers what answers a kind of message. Must be done before peers send it. */
   handle(kind: number, bodyBytesMax: number, handle: Handler['handle']): void {
     this.#handlers.set(kind, { bodyBytesMax: Math.min(bodyBytesMax, FRAME_BYTES_MAX), handle });
+  }
+
+  /** Sets who may use which kind of message; everybody may use all without. Holds for open links too. */
+  admitBy(gate: Gate): void {
+    this.#gate = gate;
   }
 
   notify(peer: NodeId, kind: number, body: Uint8Array): void {
@@ -234,6 +240,7 @@ export class Network {
             peer,
             outbound: false,
             handlers: this.#handlers,
+            gate: this.#gated,
             onClose: (link) => this.#inboundBulk.delete(link),
           }),
         );
@@ -307,6 +314,7 @@ export class Network {
       peer,
       outbound,
       handlers: this.#handlers,
+      gate: this.#gated,
       onClose: (closed) => this.#lost(closed),
     });
     this.#links.set(peer, link);
@@ -410,7 +418,13 @@ export class Network {
     try {
       const socket = await this.#dialPeer(peer, 'bulk');
       const onClose = (): void => this.#dropBulk(peer, place);
-      const link = new Link(socket, { peer, outbound: true, handlers: this.#handlers, onClose });
+      const link = new Link(socket, {
+        peer,
+        outbound: true,
+        handlers: this.#handlers,
+        gate: this.#gated,
+        onClose,
+      });
       return Object.assign(place, { link });
     } catch (error) {
       this.#dropBulk(peer, place);
@@ -460,7 +474,7 @@ export class Network {
 
   #sendRecords(link: Link): void {
     for (const group of inGroups([...this.#records.values()].slice(-1_000)))
-      link.notify(KIND_RECORDS, encodeRecords(group));
+      link.notify(KIND.records, encodeRecords(group));
   }
 
   #receiveRecords(peer: NodeId, body: Uint8Array): undefined {
@@ -481,7 +495,7 @@ export class Network {
     }
     if (fresh.length === 0) return;
     this.#saveRecords();
-    this.broadcast(KIND_RECORDS, encodeRecords(fresh), peer);
+    this.broadcast(KIND.records, encodeRecords(fresh), peer);
   }
 }
 
