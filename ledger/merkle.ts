@@ -55,3 +55,56 @@ export function verifyMerkleProof(proof: {
   }
   return last === 0 && equalBytes(hash, proof.root);
 }
+
+/** The levels of a tree over a power of two of leaves, leaf hashes first, the root alone last. */
+export type Levels = readonly (readonly Uint8Array[])[];
+
+/** Bytes of a fragment and of its leaves. */
+export const FRAGMENT_BYTES = 1_048_576;
+export const LEAF_BYTES = 1_024;
+export const LEAVES_PER_FRAGMENT = FRAGMENT_BYTES / LEAF_BYTES;
+
+/** The tree over the 1,024 leaves of one fragment of 1 MiB. */
+export function fragmentLevels(fragment: Uint8Array): Levels {
+  const scratch = new Uint8Array(LEAF_BYTES + 1);
+  let level: Uint8Array[] = [];
+  for (let at = 0; at < fragment.length; at += LEAF_BYTES) {
+    scratch.set(fragment.subarray(at, at + LEAF_BYTES), 1);
+    level.push(sha256(scratch));
+  }
+  const levels = [level];
+  const pair = new Uint8Array(65);
+  pair[0] = 1;
+  while (level.length > 1) {
+    const above: Uint8Array[] = [];
+    for (let i = 0; i < level.length; i += 2) {
+      pair.set(level[i] as Uint8Array, 1);
+      pair.set(level[i + 1] as Uint8Array, 33);
+      above.push(sha256(pair));
+    }
+    level = above;
+    levels.push(level);
+  }
+  return levels;
+}
+
+/** The id of a fragment: the root over its leaves. */
+export function fragmentRoot(fragment: Uint8Array): Uint8Array {
+  return (fragmentLevels(fragment).at(-1) as readonly Uint8Array[])[0] as Uint8Array;
+}
+
+/** The path of a leaf in a tree of a power of two of leaves, leaf level first. */
+export function pathInLevels(levels: Levels, index: number): readonly Uint8Array[] {
+  return levels.slice(0, -1).map((level, depth) => level[(index >> depth) ^ 1] as Uint8Array);
+}
+
+/** The path of leaf `index` among leaf hashes (RFC 6962, section 2.1.1), leaf level first. */
+export function merklePath(leafHashes: readonly Uint8Array[], index: number): readonly Uint8Array[] {
+  if (leafHashes.length <= 1) return [];
+  const k = split(leafHashes.length);
+  const left = leafHashes.slice(0, k);
+  const right = leafHashes.slice(k);
+  return index < k
+    ? [...merklePath(left, index), merkleRoot(right)]
+    : [...merklePath(right, index - k), merkleRoot(left)];
+}

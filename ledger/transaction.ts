@@ -34,11 +34,11 @@ import {
   type NodeId,
   type TransactionId,
 } from './ids.ts';
+import { LEAF_BYTES } from './merkle.ts';
 
 /** Transactions: formats and signatures. What they do is in `state/`, one file an operation. */
 
 export const TRANSACTION_BYTES_MAX = 65_536;
-export const LEAF_BYTES = 1_024;
 const CHALLENGES_MAX = 16;
 const PROOF_PERIODS_MAX = 8;
 const MERKLE_PATH_MAX = 40;

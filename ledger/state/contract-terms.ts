@@ -10,9 +10,6 @@ import type { ContractRoot, StorageContract } from './entities.ts';
 const LEAVES_PER_GIB = 1_048_576n;
 const BYTES_PER_GIB = 1_073_741_824n;
 
-/** Leaves of 1 KiB in one fragment of 1 MiB. */
-export const LEAVES_PER_FRAGMENT = 1_024;
-
 /** Grains for keeping `leafCount` KiB for one period, rounded down. */
 export function periodPrice(priceGrainsPerGiBPeriod: Grains, leafCount: number): Grains {
   return grains((priceGrainsPerGiBPeriod * BigInt(leafCount)) / LEAVES_PER_GIB);

@@ -2,10 +2,11 @@ import { verify } from '../crypto/secp256k1.ts';
 import { demand } from '../errors.ts';
 import { grains, ZERO_GRAINS } from '../grains.ts';
 import { type ContractId, idBytes } from '../ids.ts';
+import { LEAVES_PER_FRAGMENT } from '../merkle.ts';
 import { type BodyOf, termsDigest } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import { pairKey, schedule } from './contract-due.ts';
-import { LEAVES_PER_FRAGMENT, periodPrice } from './contract-terms.ts';
+import { periodPrice } from './contract-terms.ts';
 import { accountOf, clockOf, debit, moveSupply, type StateDraft } from './draft.ts';
 import { CLOCK, CONTRACTS, NODES, PAIRS, type StorageContract } from './entities.ts';
 

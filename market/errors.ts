@@ -1,0 +1,32 @@
+/** What hosts, renters and schedulers refuse, as stable codes; they go over the wire unchanged. */
+export type MarketErrorCode =
+  | 'bad-name'
+  | 'bad-range'
+  | 'bad-scheme'
+  | 'bad-terms'
+  | 'contract-ended'
+  | 'contract-unknown'
+  | 'damaged'
+  | 'exists'
+  | 'no-room'
+  | 'not-enough-fragments'
+  | 'not-enough-hosts'
+  | 'not-found'
+  | 'not-offering'
+  | 'not-synced'
+  | 'price-too-low'
+  | 'renter-out-of-escrow'
+  | 'too-many-bytes-in-flight'
+  | 'unknown-volume'
+  | 'wrong-root'
+  | 'wrong-size';
+
+/** The one error class of this room. `message` says what was expected and, where there is something, what to do. */
+export class MarketError extends Error {
+  readonly code: MarketErrorCode;
+  constructor(code: MarketErrorCode, message: string) {
+    super(message);
+    this.name = 'MarketError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,111 @@
+import { Worker } from 'node:worker_threads';
+import { MarketError } from '../errors.ts';
+import type { Scheme } from './scheme.ts';
+import type { CodedSlab, SlabAnswer, SlabTask } from './slab-worker.ts';
+
+/** Worker threads that encrypt, code and hash slabs; started when first needed. */
+
+/** Run from source (tests), a thread needs its own TypeScript loader; built, it is plain JavaScript. */
+function startWorker(): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./slab-worker.js', import.meta.url));
+  const url = new URL('./slab-worker.ts', import.meta.url).href;
+  return new Worker(
+    `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url)}); })`,
+    { eval: true },
+  );
+}
+
+interface Job {
+  readonly task: SlabTask;
+  resolve(answer: SlabAnswer): void;
+  reject(error: Error): void;
+}
+
+export class SlabPool {
+  readonly #size: number;
+  readonly #workers: { readonly worker: Worker; job: Job | undefined }[] = [];
+  readonly #queue: Job[] = [];
+  #nextId = 0;
+  #closed = false;
+
+  constructor(size = 2) {
+    this.#size = size;
+  }
+
+  /** Encrypts with `key` (32 bytes) and codes; `plain` at most the slab's capacity. */
+  async encode(plain: Uint8Array, key: Uint8Array, scheme: Scheme): Promise<CodedSlab> {
+    return coded(await this.#run({ kind: 'encode', plain, key, scheme }));
+  }
+
+  /** The plaintext from any `data` fragments. Throws MarketError `not-enough-fragments` or `damaged`. */
+  async decode(
+    fragments: readonly (Uint8Array | undefined)[],
+    key: Uint8Array,
+    scheme: Scheme,
+    length: number,
+  ): Promise<Uint8Array> {
+    const answer = await this.#run({ kind: 'decode', fragments, key, scheme, length });
+    if (!('plain' in answer)) throw new Error('a worker answered something else');
+    return answer.plain;
+  }
+
+  /** All fragments from any `data` of them. Throws MarketError `not-enough-fragments`. */
+  async rebuild(fragments: readonly (Uint8Array | undefined)[], scheme: Scheme): Promise<CodedSlab> {
+    return coded(await this.#run({ kind: 'rebuild', fragments, scheme }));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const job of this.#queue.splice(0)) job.reject(new Error('the pool is closed'));
+    await Promise.all(this.#workers.splice(0).map(({ worker }) => worker.terminate()));
+  }
+
+  async #run(task: SlabTask): Promise<SlabAnswer> {
+    if (this.#closed) throw new Error('the pool is closed');
+    const answer = await new Promise<SlabAnswer>((resolve, reject) => {
+      this.#queue.push({ task, resolve, reject });
+      this.#dispatch();
+    });
+    if ('error' in answer) throw new MarketError(answer.error.code, answer.error.message);
+    return answer;
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0) {
+      const free = this.#workers.find(({ job }) => job === undefined) ?? this.#start();
+      if (free === undefined) return;
+      const job = this.#queue.shift() as Job;
+      free.job = job;
+      free.worker.ref();
+      free.worker.postMessage({ id: this.#nextId++, task: job.task });
+    }
+  }
+
+  #start(): { readonly worker: Worker; job: Job | undefined } | undefined {
+    if (this.#workers.length >= this.#size) return undefined;
+    const entry: { readonly worker: Worker; job: Job | undefined } = {
+      worker: startWorker(),
+      job: undefined,
+    };
+    entry.worker.unref();
+    entry.worker.on('message', (answer: SlabAnswer) => {
+      const { job } = entry;
+      entry.job = undefined;
+      entry.worker.unref();
+      job?.resolve(answer);
+      this.#dispatch();
+    });
+    entry.worker.on('error', (error: Error) => {
+      this.#workers.splice(this.#workers.indexOf(entry), 1);
+      entry.job?.reject(error);
+      if (!this.#closed) this.#dispatch();
+    });
+    this.#workers.push(entry);
+    return entry;
+  }
+}
+
+function coded(answer: SlabAnswer): CodedSlab {
+  if (!('coded' in answer)) throw new Error('a worker answered something else');
+  return answer.coded;
+}

@@ -1,0 +1,99 @@
+import { createRequire } from 'node:module';
+import { parentPort } from 'node:worker_threads';
+import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
+import { MarketError } from '../errors.ts';
+import type { Scheme } from './scheme.ts';
+import { decryptSlab, encryptSlab } from './slab-cipher.ts';
+
+/** The heavy half of files, in a thread of its own: cipher, erasure code, fragment roots. */
+
+export type SlabTask =
+  | { readonly kind: 'encode'; readonly plain: Uint8Array; readonly key: Uint8Array; readonly scheme: Scheme }
+  | {
+      readonly kind: 'decode';
+      readonly fragments: readonly (Uint8Array | undefined)[];
+      readonly key: Uint8Array;
+      readonly scheme: Scheme;
+      readonly length: number;
+    }
+  | {
+      readonly kind: 'rebuild';
+      readonly fragments: readonly (Uint8Array | undefined)[];
+      readonly scheme: Scheme;
+    };
+
+export interface CodedSlab {
+  /** All fragments of the slab, data first. */
+  readonly fragments: readonly Uint8Array[];
+  /** Their roots, 32 bytes each. */
+  readonly roots: readonly Uint8Array[];
+}
+
+export type SlabAnswer =
+  | { readonly id: number; readonly coded: CodedSlab }
+  | { readonly id: number; readonly plain: Uint8Array }
+  | { readonly id: number; readonly error: { readonly code: MarketError['code']; readonly message: string } };
+
+// Only the CommonJS build of the library finds its wasm file beside itself.
+const { ReedSolomonErasure } = createRequire(import.meta.url)(
+  '@digitaldefiance/reed-solomon-erasure.wasm',
+) as typeof import('@digitaldefiance/reed-solomon-erasure.wasm');
+const coder = ReedSolomonErasure.fromCurrentDirectorySync();
+
+function check(result: number): void {
+  if (result !== ReedSolomonErasure.RESULT_OK)
+    throw new MarketError('not-enough-fragments', `the erasure code refused with ${result}`);
+}
+
+/** All fragments of a slab in one buffer, those missing rebuilt from any `data` of them. */
+function complete(fragments: readonly (Uint8Array | undefined)[], { data, parity }: Scheme): Uint8Array {
+  const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
+  const present = fragments.map((fragment, i) => {
+    if (fragment !== undefined) shards.set(fragment, i * FRAGMENT_BYTES);
+    return fragment !== undefined;
+  });
+  if (present.filter(Boolean).length < data)
+    throw new MarketError('not-enough-fragments', `expected ${data} fragments of a slab`);
+  if (!present.slice(0, data).every(Boolean)) check(coder.reconstruct(shards, data, parity, present));
+  return shards;
+}
+
+function split(shards: Uint8Array): CodedSlab {
+  const fragments: Uint8Array[] = [];
+  for (let at = 0; at < shards.length; at += FRAGMENT_BYTES)
+    fragments.push(shards.slice(at, at + FRAGMENT_BYTES));
+  return { fragments, roots: fragments.map(fragmentRoot) };
+}
+
+function perform(task: SlabTask): { coded: CodedSlab } | { plain: Uint8Array } {
+  const { data, parity } = task.scheme;
+  switch (task.kind) {
+    case 'encode': {
+      const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
+      encryptSlab(task.plain, task.key, shards);
+      check(coder.encode(shards, data, parity));
+      return { coded: split(shards) };
+    }
+    case 'decode':
+      return { plain: decryptSlab(complete(task.fragments, task.scheme), task.key, task.length) };
+    case 'rebuild': {
+      const shards = complete(task.fragments, task.scheme);
+      check(coder.encode(shards, data, parity));
+      return { coded: split(shards) };
+    }
+    default:
+      return task satisfies never;
+  }
+}
+
+parentPort?.on('message', ({ id, task }: { id: number; task: SlabTask }) => {
+  try {
+    const result = perform(task);
+    const transfer =
+      'plain' in result ? [result.plain.buffer] : result.coded.fragments.map((fragment) => fragment.buffer);
+    parentPort?.postMessage({ id, ...result }, transfer as ArrayBuffer[]);
+  } catch (error) {
+    const code = error instanceof MarketError ? error.code : 'damaged';
+    parentPort?.postMessage({ id, error: { code, message: (error as Error).message } });
+  }
+});

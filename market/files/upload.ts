@@ -1,0 +1,95 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type Hash, hashId, type NodeId } from '../../ledger/ids.ts';
+import { type Manifest, type Slab, wrapKey } from './manifest.ts';
+import type { Scheme } from './scheme.ts';
+import { slabCapacity } from './slab-cipher.ts';
+import type { SlabPool } from './slab-pool.ts';
+
+/** Slabs that are coded or sent at once: with the pool's own, what bounds the memory of an upload. */
+const SLABS_IN_FLIGHT = 3;
+
+export interface UploadOptions {
+  readonly name: string;
+  readonly scheme: Scheme;
+  readonly wrap: Uint8Array;
+  readonly pool: SlabPool;
+  readonly nowMs: number;
+  /** Puts the fragments of one slab on different hosts, durably; gives the hosts in order. */
+  place(
+    fragments: readonly { readonly root: Hash; readonly bytes: Uint8Array }[],
+  ): Promise<readonly NodeId[]>;
+  onProgress(sentBytes: number): void;
+}
+
+/** Reads `source` to its end: slabs, encryption, fragments, hosts. Memory does not grow with the file. */
+export async function upload(source: AsyncIterable<Uint8Array>, options: UploadOptions): Promise<Manifest> {
+  const { name, scheme, wrap, pool, nowMs } = options;
+  const capacity = slabCapacity(scheme);
+  const hash = createHash('sha256');
+  const slabs: Promise<Slab>[] = [];
+  const open = new Set<Promise<Slab>>();
+  let sizeBytes = 0;
+  let sentBytes = 0;
+  let parts: Uint8Array[] = [];
+  let gathered = 0;
+
+  const begin = async (): Promise<void> => {
+    const plain = new Uint8Array(Buffer.concat(parts, gathered));
+    parts = [];
+    gathered = 0;
+    while (open.size >= SLABS_IN_FLIGHT) await Promise.race(open);
+    const task = sendSlab(plain, wrap, scheme, pool, options.place).then((slab) => {
+      sentBytes += slab.length;
+      options.onProgress(sentBytes);
+      return slab;
+    });
+    open.add(task);
+    slabs.push(task);
+    // A failure surfaces where the slab is awaited; here it only frees the place.
+    void task.then(
+      () => open.delete(task),
+      () => open.delete(task),
+    );
+  };
+
+  for await (const chunk of source) {
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + capacity - gathered);
+      parts.push(part);
+      gathered += part.length;
+      at += part.length;
+      if (gathered === capacity) await begin();
+    }
+  }
+  if (gathered > 0) await begin();
+  return {
+    version: 1,
+    name,
+    sizeBytes,
+    createdMs: nowMs,
+    contentHash: hash.digest('hex'),
+    scheme,
+    slabs: await Promise.all(slabs),
+  };
+}
+
+async function sendSlab(
+  plain: Uint8Array,
+  wrap: Uint8Array,
+  scheme: Scheme,
+  pool: SlabPool,
+  place: UploadOptions['place'],
+): Promise<Slab> {
+  const key = new Uint8Array(randomBytes(32));
+  const { length } = plain;
+  const { fragments, roots } = await pool.encode(plain, key, scheme);
+  const named = fragments.map((bytes, i) => ({ root: hashId<Hash>(roots[i] as Uint8Array), bytes }));
+  const hosts = await place(named);
+  return {
+    length,
+    key: wrapKey(wrap, key),
+    fragments: named.map(({ root }, i) => ({ root, host: hosts[i] as NodeId })),
+  };
+}
