@@ -36,13 +36,10 @@ export function chooseHosts(
       `expected ${count} reachable hosts that offer storage, found ${able.length} of ${candidates.length}`,
     );
   }
-  const cheapest = able.reduce(
-    (least, { offer }) => (offer.priceGrainsPerGiBPeriod < least ? offer.priceGrainsPerGiBPeriod : least),
-    able[0]?.offer.priceGrainsPerGiBPeriod ?? 0n,
-  );
+  const cheapest = Math.min(...able.map(({ offer }) => Number(offer.priceGrainsPerGiBPeriod)));
   const worth = (candidate: Candidate): number => {
     const price = Number(candidate.offer.priceGrainsPerGiBPeriod) || 1;
-    return (candidate.score * (Number(cheapest) || 1)) / price + (candidate.member ? 0 : 1) + random() * 0.01;
+    return (candidate.score * (cheapest || 1)) / price + (candidate.member ? 0 : 1) + random() * 0.01;
   };
   const ranked = able
     .map((candidate) => ({ candidate, worth: worth(candidate) }))

@@ -1,0 +1,416 @@
+import { equalBytes } from '../../ledger/bytes.ts';
+import { sign } from '../../ledger/crypto/secp256k1.ts';
+import { type AccountId, type ContractId, type Hash, hashId, idBytes } from '../../ledger/ids.ts';
+import {
+  FRAGMENT_BYTES,
+  fragmentLevels,
+  fragmentRoot,
+  LEAF_BYTES,
+  LEAVES_PER_FRAGMENT,
+  merklePath,
+  pathInLevels,
+} from '../../ledger/merkle.ts';
+import {
+  egressPrice,
+  newestRoot,
+  periodPrice,
+  reservedStorageGrains,
+} from '../../ledger/state/contract-terms.ts';
+import type { StorageContract } from '../../ledger/state/entities.ts';
+import {
+  type LeafProof,
+  revisionDigest,
+  type StorageOffer,
+  type StorageRevision,
+  type StorageTerms,
+  termsDigest,
+} from '../../ledger/transaction.ts';
+import { MarketError } from '../errors.ts';
+import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
+import { jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
+import type { FragmentShelf } from './shelf.ts';
+
+/**
+ * What a host agrees to. Fragments first, contract after: it keeps what a renter sends for a while, signs terms only over
+ * fragments that it holds durably, and so never owes a proof that it cannot give.
+ */
+
+/** Bytes that a renter may have at this host without a contract over them. */
+export const PENDING_BYTES_MAX = 256 * 1_048_576;
+/** What no contract covers is kept this long. */
+const PENDING_MS = 15 * 60_000;
+const CHALLENGE_LEAVES_MAX = 16;
+/** Roots of one request: a revision over more comes in several. */
+export const ROOTS_MAX = 16_384;
+
+/** Collateral that a revision may add: up to the percentage of the storage to come, less what is locked already. */
+export function addedCollateralMost(
+  contract: StorageContract,
+  storageGrains: bigint,
+  collateralPercent: number,
+): bigint {
+  const most = (storageGrains * BigInt(collateralPercent)) / 100n - contract.collateralGrains;
+  return most > 0n ? most : 0n;
+}
+
+export interface HostOptions {
+  readonly ledger: MarketLedger;
+  readonly shelf: FragmentShelf;
+  readonly store: KeyValues;
+  readonly nodeSecret: Uint8Array;
+  now(): number;
+}
+
+export class Host {
+  readonly #ledger: MarketLedger;
+  readonly #shelf: FragmentShelf;
+  readonly #store: KeyValues;
+  readonly #nodeSecret: Uint8Array;
+  readonly #now: () => number;
+  /** Bytes that are being received, by renter. */
+  readonly #receiving = new Map<AccountId, number>();
+  /** Fragments without a contract: who sent them. */
+  readonly #pending = new Map<Hash, AccountId>();
+  /** Members of the newest list of a contract, loaded when first asked. */
+  readonly #members = new Map<ContractId, ReadonlySet<Hash>>();
+  readonly #egress = new Map<ContractId, number>();
+
+  constructor(options: HostOptions) {
+    this.#ledger = options.ledger;
+    this.#shelf = options.shelf;
+    this.#store = options.store;
+    this.#nodeSecret = options.nodeSecret;
+    this.#now = options.now;
+  }
+
+  /** Takes up what was agreed before a restart. */
+  async open(): Promise<void> {
+    for (const { key, value } of await this.#store.range('pending/')) {
+      this.#pending.set(key.slice('pending/'.length) as Hash, new TextDecoder().decode(value) as AccountId);
+    }
+    for (const { key, value } of await this.#store.range('egress/')) {
+      this.#egress.set(key.slice('egress/'.length) as ContractId, Number(new TextDecoder().decode(value)));
+    }
+    for (const { id, contract } of await this.#ledger.contractsOf('host')) await this.adopt(id, contract);
+  }
+
+  #offer(): StorageOffer {
+    const offer = this.#ledger.ownOffer();
+    if (offer === undefined) throw new MarketError('not-offering', 'this node does not offer storage');
+    return offer;
+  }
+
+  #pendingBytes(renter: AccountId): number {
+    let count = 0;
+    for (const who of this.#pending.values()) if (who === renter) count++;
+    return count * FRAGMENT_BYTES + (this.#receiving.get(renter) ?? 0);
+  }
+
+  /** Keeps a fragment for a renter; on disk when it resolves. Throws MarketError with the reason of a refusal. */
+  async storeFragment(renter: AccountId, root: Hash, bytes: Uint8Array): Promise<void> {
+    const offer = this.#offer();
+    if (bytes.length !== FRAGMENT_BYTES)
+      throw new MarketError(
+        'wrong-size',
+        `expected a fragment of ${FRAGMENT_BYTES} bytes, got ${bytes.length}`,
+      );
+    if (this.#shelf.usedBytes + FRAGMENT_BYTES > this.#shelf.limitBytes)
+      throw new MarketError('no-room', 'this host is full');
+    const pending = this.#pendingBytes(renter);
+    if (pending + FRAGMENT_BYTES > PENDING_BYTES_MAX) {
+      throw new MarketError(
+        'too-many-bytes-in-flight',
+        `expected a contract over the ${pending} bytes that were sent before more are sent`,
+      );
+    }
+    const price = periodPrice(
+      offer.priceGrainsPerGiBPeriod,
+      ((pending + FRAGMENT_BYTES) / FRAGMENT_BYTES) * LEAVES_PER_FRAGMENT,
+    );
+    if (this.#ledger.balanceGrains(renter) < price * BigInt(offer.periodsMin)) {
+      throw new MarketError('renter-out-of-escrow', 'the renter cannot pay for what it sends');
+    }
+    this.#receiving.set(renter, (this.#receiving.get(renter) ?? 0) + FRAGMENT_BYTES);
+    try {
+      if (!equalBytes(fragmentRoot(bytes), idBytes(root)))
+        throw new MarketError('wrong-root', 'the bytes are not those of the fragment');
+      const known = this.#shelf.has(root);
+      if (!known)
+        await this.#store.write([{ key: `pending/${root}`, value: new TextEncoder().encode(renter) }]);
+      await this.#shelf.put(root, bytes);
+      if (!known) this.#pending.set(root, renter);
+    } finally {
+      this.#receiving.set(renter, (this.#receiving.get(renter) ?? 0) - FRAGMENT_BYTES);
+    }
+  }
+
+  /** The bytes of a fragment that a contract of the renter covers, or that it sent just now; counted as egress. */
+  async readFragment(renter: AccountId, root: Hash): Promise<Uint8Array> {
+    const live = this.#ledger.contractBetween(renter, this.#ledger.nodeId);
+    const covered = live !== undefined && this.#membersOf(live.id, live.contract).has(root);
+    if (!covered && this.#pending.get(root) !== renter)
+      throw new MarketError('contract-unknown', 'no contract of this renter covers the fragment');
+    if (live !== undefined) this.#checkEgress(live.id, live.contract);
+    const bytes = await this.#shelf.get(root);
+    if (bytes === undefined) throw new MarketError('not-found', 'this host lost the fragment');
+    if (live !== undefined) await this.#countEgress(live.id, bytes.length);
+    return bytes;
+  }
+
+  #checkEgress(id: ContractId, contract: StorageContract): void {
+    const unpaid = Math.max(0, (this.#egress.get(id) ?? 0) + FRAGMENT_BYTES - contract.egressBytes);
+    const free = contract.escrowGrains - reservedStorageGrains(contract);
+    if (egressPrice(contract.egressGrainsPerGiB, unpaid) > free) {
+      throw new MarketError(
+        'renter-out-of-escrow',
+        'the escrow does not cover more downloads; a revision can add to it',
+      );
+    }
+  }
+
+  async #countEgress(id: ContractId, bytes: number): Promise<void> {
+    const total = (this.#egress.get(id) ?? 0) + bytes;
+    this.#egress.set(id, total);
+    await this.#store.write([{ key: `egress/${id}`, value: new TextEncoder().encode(String(total)) }]);
+  }
+
+  /** Bytes served under a contract since it opened. */
+  egressBytes(id: ContractId): number {
+    return this.#egress.get(id) ?? 0;
+  }
+
+  #checkPrices(
+    offer: StorageOffer,
+    terms: { priceGrainsPerGiBPeriod: bigint; egressGrainsPerGiB: bigint },
+  ): void {
+    if (
+      terms.priceGrainsPerGiBPeriod < offer.priceGrainsPerGiBPeriod ||
+      terms.egressGrainsPerGiB < offer.egressGrainsPerGiB
+    ) {
+      throw new MarketError(
+        'price-too-low',
+        `expected at least ${offer.priceGrainsPerGiBPeriod} grains a GiB and period and ${offer.egressGrainsPerGiB} a GiB of egress`,
+      );
+    }
+  }
+
+  #checkHeld(list: FragmentList): void {
+    const missing = list.filter((root) => !this.#shelf.has(root)).length;
+    if (missing > 0) throw new MarketError('bad-terms', `${missing} of the fragments are not at this host`);
+  }
+
+  #checkCommitment(list: FragmentList, terms: { root: Hash; leafCount: number }): void {
+    const { root, leafCount } = commitmentOf(list);
+    if (root !== terms.root || leafCount !== terms.leafCount)
+      throw new MarketError('bad-terms', 'root and size are not those of the fragments');
+  }
+
+  /** Signs the terms of a new contract over exactly `added`. Throws MarketError. */
+  async signTerms(renter: AccountId, terms: StorageTerms, added: FragmentList): Promise<Uint8Array> {
+    const offer = this.#offer();
+    this.#checkPrices(offer, terms);
+    const period = this.#ledger.period();
+    const periods = terms.endPeriod - terms.startPeriod + 1;
+    if (terms.hostNodeId !== this.#ledger.nodeId)
+      throw new MarketError('bad-terms', 'the terms are for another host');
+    if (terms.startPeriod < period || terms.startPeriod > period + 2)
+      throw new MarketError('bad-terms', `expected a start soon after period ${period}`);
+    if (periods < offer.periodsMin || periods > offer.periodsMax) {
+      throw new MarketError(
+        'bad-terms',
+        `expected ${offer.periodsMin} to ${offer.periodsMax} periods, got ${periods}`,
+      );
+    }
+    const storage = periodPrice(terms.priceGrainsPerGiBPeriod, terms.leafCount) * BigInt(periods);
+    if (terms.escrowGrains < storage)
+      throw new MarketError('bad-terms', `expected an escrow of at least ${storage} grains`);
+    this.#checkCollateral(terms.collateralGrains, storage, offer);
+    this.#checkCommitment(added, terms);
+    this.#checkHeld(added);
+    await this.#propose(`${renter}`, terms.root, added);
+    return sign(termsDigest(this.#ledger.chainId, renter, terms), this.#nodeSecret);
+  }
+
+  #checkCollateral(collateral: bigint, storage: bigint, offer: StorageOffer): void {
+    const most = (storage * BigInt(offer.collateralPercent)) / 100n;
+    if (collateral > most)
+      throw new MarketError(
+        'bad-terms',
+        `expected a collateral of at most ${most} grains, got ${collateral}`,
+      );
+    if (collateral > this.#ledger.balanceGrains(this.#ledger.accountId))
+      throw new MarketError('bad-terms', 'this host has not that much collateral to give');
+  }
+
+  /** Signs a revision of a live contract of the renter. Throws MarketError. */
+  async signRevision(
+    renter: AccountId,
+    revision: StorageRevision,
+    added: FragmentList,
+    removed: FragmentList,
+  ): Promise<Uint8Array> {
+    const contract = this.#ledger.contract(revision.contractId);
+    if (
+      contract === undefined ||
+      contract.renterId !== renter ||
+      contract.hostAccountId !== this.#ledger.accountId
+    ) {
+      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
+    }
+    const period = this.#ledger.period();
+    if (period >= contract.endPeriod)
+      throw new MarketError('contract-ended', 'the contract is in its last period or past it');
+    if (revision.revision !== contract.revision + 1)
+      throw new MarketError(
+        'bad-terms',
+        `expected revision ${contract.revision + 1}, got ${revision.revision}`,
+      );
+    const grows =
+      revision.leafCount > newestRoot(contract).leafCount || revision.endPeriod > contract.endPeriod;
+    if (grows) {
+      const offer = this.#offer();
+      this.#checkPrices(offer, contract);
+      if (revision.endPeriod - period > offer.periodsMax)
+        throw new MarketError('bad-terms', `expected an end within ${offer.periodsMax} periods`);
+      const storage =
+        periodPrice(contract.priceGrainsPerGiBPeriod, revision.leafCount) *
+        BigInt(revision.endPeriod - period);
+      const most = addedCollateralMost(contract, storage, offer.collateralPercent);
+      if (
+        revision.addedCollateralGrains > most ||
+        revision.addedCollateralGrains > this.#ledger.balanceGrains(this.#ledger.accountId)
+      ) {
+        throw new MarketError(
+          'bad-terms',
+          `expected at most ${most} grains of added collateral, and no more than this host has`,
+        );
+      }
+    } else if (revision.addedCollateralGrains > 0n)
+      throw new MarketError('bad-terms', 'nothing grows, so no collateral is added');
+    const list = revisedList(this.#list(revision.contractId, contract.revision), added, removed);
+    this.#checkCommitment(list, revision);
+    this.#checkHeld(added);
+    await this.#propose(revision.contractId, revision.root, list);
+    return sign(revisionDigest(this.#ledger.chainId, revision), this.#nodeSecret);
+  }
+
+  async #propose(owner: string, root: Hash, list: FragmentList): Promise<void> {
+    await this.#store.write([
+      { key: `proposed/${owner}/${root}`, value: encodeList(list) },
+      { key: `proposed-at/${owner}/${root}`, value: jsonValue(this.#now()) },
+    ]);
+  }
+
+  #list(id: ContractId, revision: number): FragmentList {
+    const bytes = this.#store.get(`list/${id}/${revision}`);
+    return bytes === undefined ? [] : decodeList(bytes);
+  }
+
+  #membersOf(id: ContractId, contract: StorageContract): ReadonlySet<Hash> {
+    const known = this.#members.get(id);
+    if (known !== undefined) return known;
+    // What a revision removed may still be read until it is in force.
+    const members = new Set(contract.roots.flatMap(({ revision }) => this.#list(id, revision)));
+    this.#members.set(id, members);
+    return members;
+  }
+
+  /** What the ledger says of a contract is now so: proposed lists become lists, those no period can ask for go. */
+  async adopt(id: ContractId, contract: StorageContract): Promise<void> {
+    const changes: { key: string; value: Uint8Array | undefined }[] = [];
+    for (const { revision, root, leafCount } of contract.roots) {
+      if (leafCount === 0 || this.#store.get(`list/${id}/${revision}`) !== undefined) continue;
+      const owner = revision === 0 ? contract.renterId : id;
+      const proposed = this.#store.get(`proposed/${owner}/${root}`);
+      if (proposed === undefined) continue;
+      changes.push({ key: `list/${id}/${revision}`, value: proposed });
+      for (const fragment of decodeList(proposed)) {
+        if (!this.#pending.delete(fragment)) continue;
+        changes.push({ key: `pending/${fragment}`, value: undefined });
+      }
+    }
+    const kept = new Set(contract.roots.map(({ revision }) => `list/${id}/${revision}`));
+    for (const { key } of await this.#store.range(`list/${id}/`))
+      if (!kept.has(key)) changes.push({ key, value: undefined });
+    this.#members.delete(id);
+    await this.#store.write(changes);
+  }
+
+  /** A contract is over: its lists go; the fragments follow when the shelf is swept. */
+  async forget(id: ContractId): Promise<void> {
+    this.#members.delete(id);
+    this.#egress.delete(id);
+    const keys = [
+      ...(await this.#store.range(`list/${id}/`)),
+      ...(await this.#store.range(`proposed/${id}/`)),
+      ...(await this.#store.range(`receipt/${id}`)),
+    ];
+    await this.#store.write([
+      { key: `egress/${id}`, value: undefined },
+      ...keys.map(({ key }) => ({ key, value: undefined })),
+    ]);
+  }
+
+  /** The leaves of a contract and their paths to the root of that revision. Throws MarketError. */
+  async prove(id: ContractId, revision: number, leaves: readonly number[]): Promise<readonly LeafProof[]> {
+    if (leaves.length > CHALLENGE_LEAVES_MAX)
+      throw new MarketError('bad-range', `expected at most ${CHALLENGE_LEAVES_MAX} leaves`);
+    const list = this.#list(id, revision);
+    const roots = list.map(idBytes);
+    const proofs: LeafProof[] = [];
+    for (const leaf of leaves) {
+      const at = Math.floor(leaf / LEAVES_PER_FRAGMENT);
+      const root = list[at];
+      if (root === undefined || leaf < 0)
+        throw new MarketError('bad-range', `leaf ${leaf} is not in the contract`);
+      const bytes = await this.#shelf.get(root);
+      if (bytes === undefined) throw new MarketError('not-found', 'this host lost a fragment');
+      const inside = leaf % LEAVES_PER_FRAGMENT;
+      const path = [...pathInLevels(fragmentLevels(bytes), inside), ...merklePath(roots, at)];
+      proofs.push({
+        leaf: Uint8Array.from(bytes.subarray(inside * LEAF_BYTES, (inside + 1) * LEAF_BYTES)),
+        path: path.map((hash) => hashId<Hash>(hash)),
+      });
+    }
+    return proofs;
+  }
+
+  /** Answers a renter's challenge. Throws MarketError. */
+  answerChallenge(
+    renter: AccountId,
+    id: ContractId,
+    revision: number,
+    leaves: readonly number[],
+  ): Promise<readonly LeafProof[]> {
+    const contract = this.#ledger.contract(id);
+    if (contract === undefined || contract.renterId !== renter)
+      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
+    return this.prove(id, revision, leaves);
+  }
+
+  /** Deletes what no live contract, no fresh proposal and no fresh arrival speaks of. Gives the number of fragments. */
+  async sweep(): Promise<number> {
+    const before = this.#now() - PENDING_MS;
+    const live = new Set<Hash>();
+    for (const { id, contract } of await this.#ledger.contractsOf('host')) {
+      for (const { revision } of contract.roots) for (const root of this.#list(id, revision)) live.add(root);
+    }
+    const stale: { key: string; value: undefined }[] = [];
+    for (const { key } of await this.#store.range('proposed-at/')) {
+      const name = key.slice('proposed-at/'.length);
+      if ((readJson<number>(this.#store, key) ?? 0) < before)
+        stale.push({ key, value: undefined }, { key: `proposed/${name}`, value: undefined });
+      else
+        for (const root of decodeList(this.#store.get(`proposed/${name}`) ?? new Uint8Array(0)))
+          live.add(root);
+    }
+    const gone = [...this.#shelf.roots()].filter(
+      (root) => !live.has(root) && (this.#shelf.storedMs(root) ?? 0) < before,
+    );
+    for (const root of gone)
+      if (this.#pending.delete(root)) stale.push({ key: `pending/${root}`, value: undefined });
+    await this.#store.write(stale);
+    await this.#shelf.remove(gone);
+    return gone.length;
+  }
+}

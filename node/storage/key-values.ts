@@ -1,0 +1,54 @@
+import { mkdirSync } from 'node:fs';
+import { Level } from 'level';
+import type { KeyValues } from '../../market/interfaces.ts';
+import { NodeError } from '../errors.ts';
+
+/** The market's small database on LevelDB: every write is one synced batch. */
+export class LevelKeyValues implements KeyValues {
+  readonly #db: Level<string, Uint8Array>;
+
+  private constructor(db: Level<string, Uint8Array>) {
+    this.#db = db;
+  }
+
+  /** Throws NodeError `data-in-use` or `data-damaged`. */
+  static async open(folder: string): Promise<LevelKeyValues> {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const db = new Level<string, Uint8Array>(folder, { valueEncoding: 'view' });
+    try {
+      await db.open();
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+      const code = /lock/i.test(cause.message) ? 'data-in-use' : 'data-damaged';
+      throw new NodeError(code, `the database in ${folder} cannot be opened: ${cause.message}`, { cause });
+    }
+    return new LevelKeyValues(db);
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.#db.getSync(key);
+  }
+
+  async write(
+    changes: readonly { readonly key: string; readonly value: Uint8Array | undefined }[],
+  ): Promise<void> {
+    if (changes.length === 0) return;
+    await this.#db.batch(
+      changes.map(({ key, value }) =>
+        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
+      ),
+      { sync: true },
+    );
+  }
+
+  async range(prefix: string): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]> {
+    const out: { key: string; value: Uint8Array }[] = [];
+    for await (const [key, value] of this.#db.iterator({ gte: prefix, lt: `${prefix}\uffff` }))
+      out.push({ key, value });
+    return out;
+  }
+
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+}
