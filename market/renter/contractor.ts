@@ -224,12 +224,10 @@ function addedEscrow(
       { fromPeriod: period + 1, revision: contract.revision + 1, root: newestRoot(contract).root, leafCount },
     ],
   };
-  // The turn of a period before the transaction is final moves one period to the old size: cover either.
-  const before =
-    reservedStorageGrains(contract) - reservedStorageGrains({ ...contract, endPeriod: period + 1 });
+  // The period may turn before the transaction is final: then one more period has the old size.
   const needed =
     reservedStorageGrains(revised) +
-    (before > 0n ? periodPrice(contract.priceGrainsPerGiBPeriod, newestRoot(contract).leafCount) : 0n);
+    periodPrice(contract.priceGrainsPerGiBPeriod, newestRoot(contract).leafCount);
   const wanted = needed + readingGrains(contract.egressGrainsPerGiB, leafCount);
   return grains(wanted > contract.escrowGrains ? wanted - contract.escrowGrains : 0n);
 }
