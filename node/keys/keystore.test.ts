@@ -3,6 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
+import { inspect } from 'node:util';
 import { toHex } from '../../ledger/bytes.ts';
 import { openTpm } from '../tpm/open.ts';
 import type { Tpm } from '../tpm/tpm.ts';
@@ -48,6 +49,18 @@ test('keys open again with their chip, from a private file that holds none of th
   const text = await readFile(path, 'utf8');
   for (const secret of secretsOf(keys)) assert.ok(!text.includes(secret));
   await assert.rejects(createKeystore(home, { protection: byTpm(tpm) }), code('exists'));
+});
+
+test('keys that reach a log or an answer show their ids alone', async () => {
+  const made = await createKeystore(join(folder, 'quiet'), { protection: byTpm(tpm) });
+  const opened = await openKeystore(join(folder, 'quiet'), byTpm(tpm));
+  for (const keys of [made, opened]) {
+    for (const text of [JSON.stringify({ keys }), inspect({ keys }, { depth: 9, showHidden: false })]) {
+      assert.ok(text.includes(keys.accountId));
+      for (const secret of secretsOf(keys)) assert.ok(!text.includes(secret));
+      assert.ok(!text.includes(made.words) && !/Uint8Array/.test(text));
+    }
+  }
 });
 
 test('a copied data folder does not open on another machine and says why', async () => {

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { concat, fromHex, toHex, utf8 } from '../../ledger/bytes.ts';
 import { publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { type AccountId, keyId, type NodeId } from '../../ledger/ids.ts';
@@ -67,7 +68,7 @@ export async function createKeystore(
   const secrets = toHex(concat(nonce, body, cipher.getAuthTag()));
   const file: KeyFile = { format: FORMAT, accountId, nodeId, protection: record, secrets };
   await writePrivateFile(join(folder, KEYSTORE_FILE), `${JSON.stringify(file, undefined, 2)}\n`);
-  return { ...keys, words: wordsOf(entropy) };
+  return Object.defineProperty(keys as Keys & { words: string }, 'words', { value: wordsOf(entropy) });
 }
 
 /**
@@ -117,13 +118,14 @@ async function openSecrets(folder: string, protection: Protection) {
 async function keysOf(entropy: Uint8Array, nodeSecret: Uint8Array): Promise<Keys> {
   const { accountSecret, filesSecret } = await deriveSecrets(entropy);
   const accountId = keyId<AccountId>(publicKeyOf(accountSecret));
-  return {
-    accountId,
-    nodeId: keyId<NodeId>(publicKeyOf(nodeSecret)),
-    accountSecret,
-    nodeSecret,
-    filesSecret,
-  };
+  const nodeId = keyId<NodeId>(publicKeyOf(nodeSecret));
+  return withoutPrinting({ accountId, nodeId, accountSecret, nodeSecret, filesSecret });
+}
+
+/** Keys that a log, an error or a JSON answer shows by their ids alone, should they ever get there. */
+function withoutPrinting(keys: Keys): Keys {
+  const shown = () => ({ accountId: keys.accountId, nodeId: keys.nodeId });
+  return Object.defineProperties(keys, { toJSON: { value: shown }, [inspect.custom]: { value: shown } });
 }
 
 /** Ties the ciphertext to the ids beside it. */

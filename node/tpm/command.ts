@@ -32,7 +32,7 @@ const TAG_SESSIONS = 0x8002;
 
 /** RSA key generation on a slow chip takes this long at worst. */
 const DEADLINE_MS = 120_000;
-const RETRIES_MAX = 20;
+const RETRIES_MAX = 12;
 const RETRY_DELAY_MS = 20;
 
 /** One entry of the authorisation area (TPMS_AUTH_COMMAND). */

@@ -5,8 +5,11 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { u16 } from '../../ledger/bytes.ts';
+import { execute } from './command.ts';
 import { openTpm } from './open.ts';
 import { TpmError } from './tpm.ts';
+import { openSocket } from './transport.ts';
 
 /**
  * Emulated chips (swtpm) for development networks and tests: a local authority certifies them as a manufacturer would,
@@ -17,6 +20,8 @@ const run = promisify(execFile);
 const MANUFACTURE_DEADLINE_MS = 60_000;
 const START_DEADLINE_MS = 10_000;
 const POLL_MS = 20;
+/** TPM_SU_CLEAR. */
+const SHUTDOWN_CLEAR = 0;
 /** Longest path of a Unix socket on Linux, its end mark and the control socket's suffix left out. */
 const SOCKET_PATH_BYTES_MAX = 102;
 
@@ -105,7 +110,7 @@ export async function startEmulator(chipFolder: string, signal?: AbortSignal): P
   child.once('error', (error) => {
     failure = error;
   });
-  const stop = () => end(child);
+  const stop = () => end(child, socket);
   const orphaned = () => child.kill('SIGTERM');
   process.once('exit', orphaned);
   signal?.addEventListener('abort', orphaned, { once: true });
@@ -136,11 +141,24 @@ async function answers(spec: string): Promise<boolean> {
   }
 }
 
-async function end(child: ChildProcess): Promise<void> {
+/** An orderly end: a chip that loses power without warning counts that against its owner. */
+async function end(child: ChildProcess, socket: string): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
+  await shutDown(socket).catch((error) => {
+    if (!(error instanceof TpmError)) throw error;
+  });
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   await exited;
+}
+
+async function shutDown(path: string): Promise<void> {
+  const transport = await openSocket({ path });
+  try {
+    await execute(transport, { name: 'Shutdown', parameters: u16(SHUTDOWN_CLEAR) });
+  } finally {
+    await transport.close();
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

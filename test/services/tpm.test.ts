@@ -283,6 +283,43 @@ test('a TPM that is not there, or is no TPM, is an error with a code', async () 
   await new Promise((resolve) => liar.close(resolve));
 });
 
+test('a listener on the bus learns no secret, and one who changes an answer is found out', async () => {
+  const heard: Buffer[] = [];
+  let meddle = (answer: Buffer): Buffer => answer;
+  const bus = net.createServer((client) => {
+    const chip = net.connect(first.spec.slice('unix:'.length));
+    client.on('data', (command) => {
+      heard.push(command);
+      chip.write(command);
+    });
+    chip.on('data', (answer) => {
+      heard.push(answer);
+      client.write(meddle(answer));
+    });
+    for (const end of [client, chip]) end.on('error', () => undefined);
+    client.on('close', () => chip.destroy());
+    chip.on('close', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => bus.listen(0, '127.0.0.1', resolve));
+  const tapped = await openTpm(`tcp:127.0.0.1:${(bus.address() as net.AddressInfo).port}`, 'public');
+  const blob = await tapped.seal(secret('key'), utf8('password'));
+  assert.deepEqual(await tapped.unseal(blob, utf8('password')), secret('key'));
+  const traffic = Buffer.concat(heard);
+  assert.ok(traffic.length > 1_000);
+  assert.ok(!traffic.includes(Buffer.from(secret('key'))) && !traffic.includes('password'));
+  meddle = (answer) => {
+    const isUnsealed = answer.readUInt16BE(0) === 0x8002 && answer.readUInt32BE(10) === 34;
+    if (isUnsealed) answer[20] = (answer[20] as number) ^ 1;
+    return answer;
+  };
+  await assert.rejects(tapped.unseal(blob, utf8('password')), (error) => {
+    assert.match((error as Error).message, /changed on its way/);
+    return tpmCode('io')(error);
+  });
+  await tapped.close();
+  await new Promise((resolve) => bus.close(resolve));
+});
+
 /** Our attestation key, as tpm2-tools makes it. */
 function makeAttestationKey(): void {
   const attributes = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign';
