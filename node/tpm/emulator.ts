@@ -130,6 +130,35 @@ export async function startEmulator(chipFolder: string, signal?: AbortSignal): P
   throw new TpmError('unavailable', `the emulated chip in ${chipFolder} did not come up`);
 }
 
+/** The folder of the chip with this number, from 1, below a folder of `startEmulators`. */
+export function emulatorFolder(folder: string, number: number): string {
+  return join(folder, `chip-${number}`);
+}
+
+/**
+ * `count` chips below `folder`, made where they are missing, all certified by one authority and running.
+ * `authority` is the PEM file that an issuer pins. Throws TpmError `unavailable`.
+ */
+export async function startEmulators(
+  folder: string,
+  count: number,
+  signal?: AbortSignal,
+): Promise<{ readonly chips: readonly Emulator[]; readonly authority: string }> {
+  const caFolder = join(folder, 'authority');
+  const chips: Emulator[] = [];
+  try {
+    for (let number = 1; number <= count; number++) {
+      const chipFolder = emulatorFolder(folder, number);
+      await manufactureEmulator(chipFolder, caFolder);
+      chips.push(await startEmulator(chipFolder, signal));
+    }
+  } catch (error) {
+    await Promise.all(chips.map((chip) => chip.stop()));
+    throw error;
+  }
+  return { chips, authority: emulatorAuthority(caFolder).issuer };
+}
+
 async function answers(spec: string): Promise<boolean> {
   try {
     const tpm = await openTpm(spec, 'dev');

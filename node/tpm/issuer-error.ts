@@ -13,6 +13,7 @@ export type IssuerErrorCode =
   | 'denomination-changed'
   | 'log-damaged'
   | 'overloaded'
+  | 'not-endorsed'
   | 'wrong-chip';
 
 export class IssuerError extends Error {

@@ -129,16 +129,26 @@ export async function openAnswer(tpm: Tpm, answer: EndorsementAnswer): Promise<U
       'the endorsement was made for another chip; ask for one with this chip',
     );
   const secret = await tpm.activate(answer.credential, answer.encryptedSecret);
-  const { sealedEndorsement } = answer;
+  const changed = new IssuerError('bad-file', 'the endorsement was changed on its way; ask for it again');
+  const endorsement = decryptEndorsement(answer, secret);
+  if (endorsement === undefined) throw changed;
+  const { chainId, ekId: endorsed } = parseEndorsement(endorsement);
+  if (chainId !== answer.chainId || endorsed !== ekId) throw changed;
+  return endorsement;
+}
+
+/** `undefined` when it is not what was encrypted with `secret`. */
+function decryptEndorsement(
+  { ekId, sealedEndorsement }: EndorsementAnswer,
+  secret: Uint8Array,
+): Uint8Array | undefined {
   const bodyEnd = sealedEndorsement.length - TAG_BYTES;
   try {
     const decipher = createDecipheriv('aes-256-gcm', secret, sealedEndorsement.subarray(0, NONCE_BYTES));
     decipher.setAAD(idBytes(ekId)).setAuthTag(sealedEndorsement.subarray(bodyEnd));
     const body = decipher.update(sealedEndorsement.subarray(NONCE_BYTES, bodyEnd));
-    const endorsement = Uint8Array.from(Buffer.concat([body, decipher.final()]));
-    parseEndorsement(endorsement);
-    return endorsement;
+    return Uint8Array.from(Buffer.concat([body, decipher.final()]));
   } catch {
-    throw new IssuerError('bad-file', 'the endorsement was changed on its way; ask for it again');
+    return undefined;
   }
 }

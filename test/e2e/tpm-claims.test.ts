@@ -17,9 +17,10 @@ import { KeystoreError } from '../../node/keys/keystore-error.ts';
 import { makeClaim, makeRebind } from '../../node/tpm/claim-body.ts';
 import {
   type Emulator,
-  emulatorAuthority,
+  emulatorFolder,
   manufactureEmulator,
   startEmulator,
+  startEmulators,
 } from '../../node/tpm/emulator.ts';
 import { formatRequest, parseAnswer } from '../../node/tpm/issuance-files.ts';
 import { createRequest, endorse, openAnswer } from '../../node/tpm/issuer.ts';
@@ -34,7 +35,7 @@ import { until } from '../support/until.ts';
 /** A public network whose machines have emulated chips that a local authority certified: claims, theft, and loss. */
 
 const FIRST_PORT = 39_700;
-const CHIPS = ['a', 'b', 'c', 'd'] as const;
+const CHIPS = 4;
 const DENOMINATION = grains(1_000_000_000_000n);
 const issuerSecret = sha256(utf8('issuer of the TPM test'));
 const protection = (tpm: Tpm) => ({ kind: 'tpm', tpm }) as const;
@@ -44,15 +45,16 @@ let genesis: Genesis;
 let chainId: ChainId;
 let desk: IssuerDesk;
 let foreign: Tpm;
-const emulators = new Map<string, Emulator>();
+let chips: readonly Emulator[] = [];
+const replaced: Emulator[] = [];
 const members: Member<Keys>[] = [];
 const words: string[] = [];
 const endorsements: Uint8Array[] = [];
 const running: Running<Keys>[] = [];
 
-async function switchOn(name: string): Promise<Tpm> {
-  const emulator = await startEmulator(join(folder, name));
-  emulators.set(name, emulator);
+async function switchOn(chipFolder: string): Promise<Tpm> {
+  const emulator = await startEmulator(chipFolder);
+  replaced.push(emulator);
   return openTpm(emulator.spec, 'public');
 }
 
@@ -65,17 +67,18 @@ const claimOf = (index: number, keys = member(index).person) =>
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bt-'));
-  const ca = join(folder, 'ca');
-  for (const name of CHIPS) await manufactureEmulator(join(folder, name), ca);
-  await manufactureEmulator(join(folder, 'e'), join(folder, 'foreign-ca'));
-  for (const [index, name] of CHIPS.entries()) {
-    const tpm = await switchOn(name);
-    const home = join(folder, `home-${name}`);
+  const started = await startEmulators(join(folder, 'chips'), CHIPS);
+  chips = started.chips;
+  for (const [index, { spec }] of chips.entries()) {
+    const tpm = await openTpm(spec, 'public');
+    const home = join(folder, `home-${index}`);
     const { words: backup, ...person } = await createKeystore(home, { protection: protection(tpm) });
     members.push({ person, folder: home, tpm, port: FIRST_PORT + index });
     words.push(backup);
   }
-  foreign = await switchOn('e');
+  const foreignFolder = join(folder, 'foreign');
+  await manufactureEmulator(foreignFolder, join(folder, 'foreign-authority'));
+  foreign = await switchOn(foreignFolder);
   const seat = async ({ tpm, person: { nodeId, accountId } }: Member<Keys>) => ({
     seatId: (await tpm.ek()).ekId as string as Hash,
     nodeId,
@@ -92,7 +95,7 @@ before(async () => {
   chainId = chainIdOf(genesis);
   const issuerFolder = join(folder, 'issuer');
   await mkdir(join(issuerFolder, 'roots'), { recursive: true });
-  await cp(emulatorAuthority(ca).issuer, join(issuerFolder, 'roots', 'manufacturer.pem'));
+  await cp(started.authority, join(issuerFolder, 'roots', 'manufacturer.pem'));
   desk = await IssuerDesk.open({
     folder: issuerFolder,
     issuerSecret,
@@ -105,7 +108,7 @@ before(async () => {
 
 after(async () => {
   await Promise.all(running.map((each) => each.stop()));
-  await Promise.all([...emulators.values()].map((emulator) => emulator.stop()));
+  await Promise.all([...chips, ...replaced].map((emulator) => emulator.stop()));
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -202,8 +205,8 @@ test('what is not a first claim by a chip’s owner is refused, each with its ow
 
 test('after a restart of machine and chip, the chip unseals the keys and the node goes on', async () => {
   await node(3).stop();
-  await emulators.get('d')?.stop();
-  const tpm = await switchOn('d');
+  await chips[3]?.stop();
+  const tpm = await switchOn(emulatorFolder(join(folder, 'chips'), CHIPS));
   const home = member(3).folder;
   const person = await openKeystore(home, protection(tpm));
   assert.deepEqual(person, member(3).person);
