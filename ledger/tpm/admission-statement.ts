@@ -26,7 +26,7 @@ export function admissionDigest(
 }
 
 /** A chip's fresh proof that it is behind a connection. */
-export interface AdmissionStatement {
+interface AdmissionStatement {
   /** 260 bytes: which chip, and its attestation key. */
   readonly endorsement: Uint8Array;
   readonly attest: Uint8Array;

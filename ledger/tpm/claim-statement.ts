@@ -39,7 +39,7 @@ export interface ClaimStatementInput {
 }
 
 /** What a statement that holds says. */
-export interface CheckedClaim {
+interface CheckedClaim {
   readonly ekId: EkId;
   readonly denominationGrains: Grains;
   readonly akName: Uint8Array;

@@ -3,12 +3,10 @@
 /** TPM_ALG_ID. */
 export const ALG = {
   rsa: 0x0001,
-  hmac: 0x0005,
   aes: 0x0006,
   keyedHash: 0x0008,
   sha256: 0x000b,
   null: 0x0010,
-  oaep: 0x0017,
   ecdsa: 0x0018,
   ecc: 0x0023,
   cfb: 0x0043,

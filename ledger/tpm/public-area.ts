@@ -82,12 +82,12 @@ export function objectName(publicArea: Uint8Array): Uint8Array {
 }
 
 /** The qualified name of a primary object below a hierarchy: 000b ‖ sha256(hierarchy ‖ name). */
-export function primaryQualifiedName(hierarchy: number, name: Uint8Array): Uint8Array {
+function primaryQualifiedName(hierarchy: number, name: Uint8Array): Uint8Array {
   return concat(u16(ALG.sha256), sha256(u32(hierarchy), name));
 }
 
 /** An attestation key that passed every rule. */
-export interface AttestationKey {
+interface AttestationKey {
   readonly name: Uint8Array;
   /** What a quote by it must carry: its name below the endorsement hierarchy. */
   readonly qualifiedName: Uint8Array;

@@ -41,7 +41,7 @@ interface KeyFile {
 }
 
 /** What a caller may give when keys are made. */
-export interface NewKeys {
+interface NewKeys {
   readonly protection: Protection;
   /** 24 words to restore an owner from; fresh ones without. The node key is fresh either way. */
   readonly words?: string;

@@ -30,7 +30,7 @@ const SCRYPT_MEMORY_BYTES_MAX = 256 * 1_024 * 1_024;
 const WRAPPING_KEY_BYTES = 32;
 const NO_AUTH = new Uint8Array(0);
 
-export const PASSPHRASE_CHARACTERS_MIN = 8;
+const PASSPHRASE_CHARACTERS_MIN = 8;
 
 /** A new wrapping key (32 bytes) and the record that brings it back. Throws TpmError or KeystoreError. */
 export async function newWrappingKey(

@@ -36,7 +36,7 @@ const RETRIES_MAX = 12;
 const RETRY_DELAY_MS = 20;
 
 /** One entry of the authorisation area (TPMS_AUTH_COMMAND). */
-export interface Authorization {
+interface Authorization {
   readonly handle: number;
   readonly nonce: Uint8Array;
   readonly attributes: number;
@@ -53,7 +53,7 @@ export const NO_PASSWORD: Authorization = {
   hmac: EMPTY,
 };
 
-export interface Command {
+interface Command {
   readonly name: CommandName;
   readonly handles?: readonly number[];
   readonly authorizations?: readonly Authorization[];

@@ -11,7 +11,7 @@ const REQUEST_FORMAT = 'blocktree tpm request 1';
 const ANSWER_FORMAT = 'blocktree tpm endorsement 1';
 
 /** Longest file of either kind that is read. */
-export const ISSUANCE_FILE_BYTES_MAX = 65_536;
+const ISSUANCE_FILE_BYTES_MAX = 65_536;
 const CERTIFICATES_MAX = 4;
 
 /** A chip asks to be endorsed for a chain. */

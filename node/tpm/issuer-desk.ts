@@ -15,7 +15,7 @@ const WAITING_MAX = 32;
 const CERTIFICATE_FILE = /\.(pem|crt|cer|der)$/i;
 
 /** What an issuer keeps in its folder: `roots/` with pinned certificates, and the log. */
-export interface IssuerDeskOptions {
+interface IssuerDeskOptions {
   readonly folder: string;
   readonly issuerSecret: Uint8Array;
   readonly chainId: ChainId;

@@ -6,7 +6,7 @@ import type { EkId } from '../../ledger/ids.ts';
 import { IssuerError } from './issuer-error.ts';
 
 /** What an issuer endorsed. */
-export interface LoggedEndorsement {
+interface LoggedEndorsement {
   readonly ekId: EkId;
   readonly denominationGrains: Grains;
   readonly akName: Uint8Array;

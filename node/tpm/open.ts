@@ -5,7 +5,7 @@ import { type Tpm, TpmError } from './tpm.ts';
 import { openDevice, openSocket, type TpmTransport } from './transport.ts';
 
 /** What names a TPM, for help texts and error messages. */
-export const TPM_ADDRESSES = '/dev/tpmrm0, unix:PATH, tcp:127.0.0.1:PORT or software:FILE';
+const TPM_ADDRESSES = '/dev/tpmrm0, unix:PATH, tcp:127.0.0.1:PORT or software:FILE';
 
 /**
  * Opens the TPM that the operator named, one of `TPM_ADDRESSES`, and makes sure that it answers. `software:` is for

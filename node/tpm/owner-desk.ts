@@ -30,7 +30,7 @@ export interface ChipReport {
   readonly endorsement?: Endorsement;
 }
 
-export interface OwnerDeskOptions {
+interface OwnerDeskOptions {
   readonly tpm: Tpm;
   readonly keys: Pick<Keys, 'accountId' | 'nodeId' | 'nodeSecret'>;
   readonly chainId: ChainId;

@@ -56,7 +56,7 @@ export interface LoadedStorageKey extends LoadedObject {
 }
 
 /** A command whose first parameter, in or out, must not cross the bus in the clear. */
-export interface SecretCommand {
+interface SecretCommand {
   readonly name: CommandName;
   readonly object: LoadedObject;
   /** Password of `object`. */

@@ -12,7 +12,7 @@ const CONNECT_DEADLINE_MS = 5_000;
  * Throws TpmError `unavailable`, `permission`, `busy`, `timeout` or `io`.
  */
 export interface TpmTransport {
-  /** Whether something between shares the chip and frees what a closed connection left in it. */
+  /** Whether the kernel looks after the chip: started it, and shares it with others who have things loaded. */
   readonly managed: boolean;
   exchange(command: Uint8Array, deadlineMs: number): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -50,19 +50,28 @@ export async function openDevice(path: string): Promise<TpmTransport> {
     throw openError(path, error);
   });
   const response = new Uint8Array(MESSAGE_BYTES_MAX);
+  let unanswered = false;
   const talk = async (command: Uint8Array) => {
+    unanswered = true;
     try {
       await file.write(command, 0, command.length, null);
       const { bytesRead } = await file.read(response, 0, response.length, null);
       return response.slice(0, bytesRead);
     } catch (error) {
       throw new TpmError('io', `${path} failed (${(error as NodeJS.ErrnoException).code})`);
+    } finally {
+      unanswered = false;
     }
   };
   return {
-    managed: path.includes('tpmrm'),
+    managed: true,
     exchange: (command, deadlineMs) => within(talk(command), deadlineMs),
-    close: () => file.close(),
+    async close() {
+      const closed = file.close();
+      // A chip that never answers keeps the file in the kernel's hands: nobody waits for that.
+      if (unanswered) closed.catch(() => undefined);
+      else await closed;
+    },
   };
 }
 
