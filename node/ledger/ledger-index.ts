@@ -120,6 +120,7 @@ export class IndexBatch {
           this.#writes.set(`contracts/${place}`, event.contractId);
           for (const account of new Set([renterId, hostAccountId])) {
             this.#writes.set(`contracts-of/${account}/${place}`, event.contractId);
+            this.#writes.set(`live-of/${account}/${event.contractId}`, event.contractId);
           }
           break;
         }
@@ -145,6 +146,9 @@ export class IndexBatch {
               ...entry,
               ended: { how: event.how, height, row },
             });
+          }
+          for (const account of new Set([event.contract.renterId, event.contract.hostAccountId])) {
+            this.#writes.set(`live-of/${account}/${event.contractId}`, undefined);
           }
           break;
         }
@@ -207,10 +211,10 @@ export class IndexBatch {
   }
 
   operations(): readonly BatchOperation[] {
-    return [...this.#writes].map(([key, value]) => ({
-      type: 'put',
-      key: `i/${key}`,
-      value: jsonBytes(value),
-    }));
+    return [...this.#writes].map(([key, value]) =>
+      value === undefined
+        ? { type: 'del', key: `i/${key}` }
+        : { type: 'put', key: `i/${key}`, value: jsonBytes(value) },
+    );
   }
 }

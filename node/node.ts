@@ -1,0 +1,389 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { fromHex, toHex } from '../ledger/bytes.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import { type Genesis, genesisFromJson } from '../ledger/genesis.ts';
+import { grains } from '../ledger/grains.ts';
+import type { EkId } from '../ledger/ids.ts';
+import { NODES, TPMS } from '../ledger/state/entities.ts';
+import type { StorageOffer } from '../ledger/transaction.ts';
+import { SlabPool } from '../market/files/slab-pool.ts';
+import { Host } from '../market/host/host.ts';
+import { Contractor } from '../market/renter/contractor.ts';
+import { FileStore } from '../market/renter/file-store.ts';
+import { HostBook } from '../market/renter/host-book.ts';
+import { LocalQueue } from '../market/scheduler/local-queue.ts';
+import type { JobRecord } from '../market/scheduler/queue.ts';
+import { type AuditRecord, Scheduler } from '../market/scheduler/scheduler.ts';
+import type { Settings } from './config/settings.ts';
+import { NodeError } from './errors.ts';
+import { type Keys, openKeystore } from './keys/keystore.ts';
+import { Chain } from './ledger/chain.ts';
+import { LedgerNode } from './ledger/ledger-node.ts';
+import { hostLink, serveHost } from './market/host-protocol.ts';
+import { LedgerView } from './market/ledger-view.ts';
+import { Network } from './network/network.ts';
+import { FragmentStore } from './storage/fragment-store.ts';
+import { LevelKeyValues } from './storage/key-values.ts';
+import { guardAdmission } from './tpm/admission.ts';
+import { makeClaim } from './tpm/claim-body.ts';
+import { openTpm } from './tpm/open.ts';
+import type { Tpm } from './tpm/tpm.ts';
+import { Wallet } from './wallet/wallet.ts';
+
+/** A running node: everything wired together. The console (REST and dashboard) is put on top by the caller. */
+
+const DERIVES_PER_PERIOD = 8;
+/** What a node on a development network asks when it offers by itself. */
+export const DEFAULT_OFFER: StorageOffer = {
+  priceGrainsPerGiBPeriod: grains(100_000_000),
+  egressGrainsPerGiB: grains(10_000_000),
+  collateralPercent: 50,
+  freeBytes: 0,
+  periodsMin: 1,
+  periodsMax: 10_000,
+};
+
+export interface NodeOptions {
+  readonly dataFolder: string;
+  readonly settings: Settings;
+  readonly version: string;
+  /** What protects the keys where no TPM does. */
+  readonly passphrase?: string;
+}
+
+export interface BlocktreeNode {
+  readonly options: NodeOptions;
+  readonly genesis: Genesis;
+  readonly keys: Keys;
+  readonly tpm: Tpm;
+  readonly ekId: EkId;
+  readonly endorsement: Uint8Array | undefined;
+  readonly logger: Logger;
+  readonly chain: Chain;
+  readonly ledger: LedgerNode;
+  readonly network: Network;
+  readonly view: LedgerView;
+  readonly wallet: Wallet;
+  readonly shelf: FragmentStore;
+  readonly store: LevelKeyValues;
+  readonly host: Host;
+  readonly files: FileStore;
+  readonly book: HostBook;
+  readonly scheduler: Scheduler;
+  readonly queue: LocalQueue;
+  readonly startedMs: number;
+  /** Listeners for what the API streams. */
+  readonly feeds: {
+    readonly audit: Set<(audit: AuditRecord) => void>;
+    readonly job: Set<(job: JobRecord) => void>;
+  };
+  /** Claims this node's TPM with the endorsement at hand. */
+  claim(): Promise<{ transactionId: string; height: number }>;
+  /** Announces addresses and an offer; no offer takes no new contracts. */
+  announce(offer: StorageOffer | undefined): Promise<{ transactionId: string; height: number }>;
+  close(): Promise<void>;
+}
+
+/** Reads the network file of a data folder. Throws NodeError `not-initialised`, LedgerError `malformed`. */
+export function readGenesis(dataFolder: string, settings: Settings): Genesis {
+  const path = isAbsolute(settings['network.file'])
+    ? settings['network.file']
+    : join(dataFolder, settings['network.file']);
+  if (!existsSync(path))
+    throw new NodeError(
+      'not-initialised',
+      `there is no network file ${path}; run "blocktree init --network FILE"`,
+    );
+  try {
+    return genesisFromJson(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    if (error instanceof LedgerError) throw error;
+    throw new NodeError('bad-configuration', `${path} is not a network file: ${(error as Error).message}`);
+  }
+}
+
+/** Starts a node. What was opened is closed again when a later part fails. */
+export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
+  const { dataFolder, settings } = options;
+  await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+  const logger = openLog(dataFolder, settings);
+  const genesis = readGenesis(dataFolder, settings);
+  const opened: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  try {
+    const tpm = await openTpm(tpmAddress(dataFolder, settings), genesis.kind);
+    opened.push(() => tpm.close());
+    const keys = await openKeystore(
+      dataFolder,
+      options.passphrase === undefined
+        ? { kind: 'tpm', tpm }
+        : { kind: 'passphrase', passphrase: options.passphrase },
+    );
+    const { ekId } = await tpm.ek();
+    const endorsement = await readEndorsement(dataFolder);
+    const { accountId, accountSecret, nodeId, nodeSecret } = keys;
+
+    const chain = await Chain.open(dataFolder, genesis);
+    opened.push(() => chain.close());
+    const store = await LevelKeyValues.open(join(dataFolder, 'market'));
+    opened.push(() => store.close());
+    const network = await Network.open({
+      chainId: chain.rules.chainId,
+      nodeSecret,
+      host: settings['link.host'],
+      port: settings['link.port'],
+      advertise: settings['link.advertise'],
+      seeds: settings['link.seeds'],
+      records: recordFile(join(dataFolder, 'node-records.json')),
+      logger: logger.child({ part: 'network' }),
+    });
+    opened.push(() => network.close());
+    guardAdmission({
+      mode: 'claimed',
+      network,
+      chainId: chain.rules.chainId,
+      issuers: genesis.issuers,
+      ekOf: (id) => chain.state.read(NODES, id)?.ekId,
+      ...(endorsement === undefined ? {} : { own: { tpm, endorsement } }),
+    });
+    const ledger = await LedgerNode.open({
+      chain,
+      network,
+      folder: dataFolder,
+      nodeId,
+      nodeSecret,
+      logger: logger.child({ part: 'ledger' }),
+    });
+    opened.push(() => ledger.close());
+    const wallet = new Wallet(ledger, accountId, accountSecret);
+    opened.push(async () => wallet.close());
+
+    const view = new LedgerView(chain, accountId, nodeId);
+    const shelf = await FragmentStore.open(store);
+    if (shelf.volumes().length === 0)
+      await shelf.addVolume(join(resolve(dataFolder), 'fragments'), settings['host.volume-bytes']);
+    const host = new Host({ ledger: view, shelf, store, nodeSecret, now: Date.now });
+    await host.open();
+    const link = hostLink(network);
+    const book = new HostBook(store);
+    const contractor = new Contractor({ ledger: view, wallet, link, store });
+    const pool = new SlabPool();
+    opened.push(() => pool.close());
+    const files = new FileStore({
+      ledger: view,
+      link,
+      store,
+      contractor,
+      book,
+      pool,
+      filesSecret: keys.filesSecret,
+      now: Date.now,
+      random: Math.random,
+    });
+    await files.open();
+    const feeds: BlocktreeNode['feeds'] = { audit: new Set(), job: new Set() };
+    const scheduler = new Scheduler({
+      ledger: view,
+      wallet,
+      link,
+      store,
+      host,
+      files,
+      contractor,
+      book,
+      accountSecret,
+      periodMs: genesis.parameters.periodMs,
+      now: Date.now,
+      onAudit: (audit) => {
+        for (const listener of feeds.audit) listener(audit);
+      },
+    });
+    const queue = new LocalQueue(
+      (job) => scheduler.run(job),
+      Date.now,
+      (record) => {
+        if (record.state === 'failed') logger.info({ job: record.id, reason: record.result }, 'a job failed');
+        for (const listener of feeds.job) listener(record);
+      },
+    );
+    opened.push(() => queue.close());
+    serveHost(
+      network,
+      host,
+      (id) => view.ownerOf(id),
+      (receipt) => scheduler.receive(receipt),
+    );
+    followContracts(ledger, view, host, scheduler, logger);
+    await scheduler.open(queue);
+    const derive = (): void =>
+      void scheduler
+        .derive()
+        .catch((error: unknown) => logger.error({ err: error }, 'jobs could not be derived'));
+    const timer = setInterval(
+      derive,
+      Math.max(1_000, Math.min(60_000, genesis.parameters.periodMs / DERIVES_PER_PERIOD)),
+    );
+    opened.push(async () => clearInterval(timer));
+
+    const node: BlocktreeNode = {
+      options,
+      genesis,
+      keys,
+      tpm,
+      ekId,
+      endorsement,
+      logger,
+      chain,
+      ledger,
+      network,
+      view,
+      wallet,
+      shelf,
+      store,
+      host,
+      files,
+      book,
+      scheduler,
+      queue,
+      startedMs: Date.now(),
+      feeds,
+      async claim() {
+        if (endorsement === undefined) {
+          throw new NodeError(
+            'not-found',
+            'this TPM has no endorsement yet: "blocktree tpm request", have an issuer endorse it, then "blocktree tpm claim"',
+          );
+        }
+        return wallet.submit(await makeClaim(tpm, keys, chain.rules.chainId, endorsement));
+      },
+      announce: (offer) =>
+        wallet.submit({
+          kind: 'announce',
+          nodeId,
+          addresses: settings['link.advertise'],
+          storageOffer: offer,
+        }),
+      close: closeAll,
+    };
+    if (settings['host.automatic']) void actAlone(node);
+    return node;
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** A development node claims its TPM and offers its room by itself, trying again until both are final. */
+async function actAlone(node: BlocktreeNode): Promise<void> {
+  const { chain, ekId, keys, logger, shelf } = node;
+  for (let waitMs = 500; ; waitMs = Math.min(waitMs * 2, 10_000)) {
+    try {
+      if (chain.state.read(TPMS, ekId) === undefined) await node.claim();
+      if (
+        chain.state.read(NODES, keys.nodeId)?.storageOffer === undefined &&
+        node.store.get('offer-withdrawn') === undefined
+      ) {
+        await node.announce({ ...DEFAULT_OFFER, freeBytes: shelf.limitBytes - shelf.usedBytes });
+      }
+      return;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === 'not-running') return;
+      logger.info({ code, reason: (error as Error).message }, 'claiming and offering is tried again');
+      await new Promise((done) => setTimeout(done, waitMs).unref());
+    }
+  }
+}
+
+/** Tells the host what became final of its contracts, in order, and the scheduler when something turned. */
+function followContracts(
+  ledger: LedgerNode,
+  view: LedgerView,
+  host: Host,
+  scheduler: Scheduler,
+  logger: Logger,
+): void {
+  let last: Promise<void> = Promise.resolve();
+  ledger.onFinal((blocks) => {
+    const work: (() => Promise<void>)[] = [];
+    let turned = false;
+    for (const { events } of blocks) {
+      for (const { event } of events) {
+        if (event.kind === 'period') turned = true;
+        if (
+          event.kind !== 'contract-opened' &&
+          event.kind !== 'contract-revised' &&
+          event.kind !== 'contract-ended'
+        )
+          continue;
+        if (event.contract.hostAccountId !== view.accountId) continue;
+        const { contractId, contract } = event;
+        work.push(() =>
+          event.kind === 'contract-ended' ? host.forget(contractId) : host.adopt(contractId, contract),
+        );
+      }
+    }
+    if (turned) work.push(() => scheduler.derive());
+    last = work
+      .reduce((before, one) => before.then(one), last)
+      .catch((error: unknown) => logger.error({ err: error }, 'a change of contracts was not taken up'));
+  });
+}
+
+function openLog(dataFolder: string, settings: Settings): Logger {
+  const file = settings['log.file'];
+  const level = settings['log.level'];
+  if (file === '') return pino({ level }, pino.destination(2));
+  return pino(
+    { level },
+    pino.destination({ dest: isAbsolute(file) ? file : join(dataFolder, file), mkdir: true, mode: 0o600 }),
+  );
+}
+
+/** `software:FILE` is relative to the data folder. */
+export function tpmAddress(dataFolder: string, settings: Settings): string {
+  const device = settings['tpm.device'];
+  const file = /^software:(.+)$/.exec(device)?.[1];
+  return file === undefined || isAbsolute(file) ? device : `software:${join(dataFolder, file)}`;
+}
+
+const ENDORSEMENT_FILE = 'endorsement.hex';
+
+/** The endorsement that an issuer gave this node's chip; `undefined` before. */
+async function readEndorsement(dataFolder: string): Promise<Uint8Array | undefined> {
+  try {
+    return fromHex((await readFile(join(dataFolder, ENDORSEMENT_FILE), 'utf8')).trim());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+export function writeEndorsement(dataFolder: string, endorsement: Uint8Array): void {
+  writeFileSync(join(dataFolder, ENDORSEMENT_FILE), `${toHex(endorsement)}\n`, { mode: 0o600 });
+}
+
+/** Node records in a file; losing it costs nothing but the time to hear them again. */
+function recordFile(path: string): {
+  load(): readonly Uint8Array[];
+  save(records: readonly Uint8Array[]): void;
+} {
+  return {
+    load() {
+      try {
+        return (JSON.parse(readFileSync(path, 'utf8')) as string[]).map((text) =>
+          Buffer.from(text, 'base64'),
+        );
+      } catch {
+        return [];
+      }
+    },
+    save: (records) =>
+      writeFileSync(path, JSON.stringify(records.map((bytes) => Buffer.from(bytes).toString('base64')))),
+  };
+}
