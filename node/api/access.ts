@@ -1,0 +1,136 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writePrivateFile } from '../keys/private-file.ts';
+import type { RoleName } from './schema.ts';
+
+/**
+ * Who may do what. Programs carry bearer tokens, browsers a session cookie; of both only SHA-256 hashes are kept (they
+ * are random and long, so nothing slower is needed). The first login is by a one-time code.
+ */
+
+const SESSION_MS = 30 * 24 * 3_600_000;
+const LOGIN_CODE_MS = 24 * 3_600_000;
+const ENTRIES_MAX = 500;
+
+interface Entry {
+  readonly id: string;
+  readonly name: string;
+  readonly role: RoleName;
+  readonly hash: string;
+  readonly createdMs: number;
+  /** Sessions end; tokens are revoked. */
+  readonly endsMs: number | undefined;
+}
+
+const RANK: Record<RoleName, number> = { viewer: 1, operator: 2, owner: 3 };
+
+/** Whether a role may do what `needed` may. */
+export function allows(role: RoleName | undefined, needed: RoleName): boolean {
+  return role !== undefined && RANK[role] >= RANK[needed];
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+export class Access {
+  readonly #path: string;
+  #entries: Entry[];
+  #codes: { readonly hash: string; readonly endsMs: number }[] = [];
+
+  private constructor(path: string, entries: Entry[]) {
+    this.#path = path;
+    this.#entries = entries;
+  }
+
+  /** Reads the hashes, and makes the owner token of the local command line (`api-token`, 0600) when there is none. */
+  static async open(dataFolder: string): Promise<Access> {
+    const path = join(dataFolder, 'access.json');
+    const access = new Access(
+      path,
+      existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Entry[]) : [],
+    );
+    const tokenPath = join(dataFolder, 'api-token');
+    const token = existsSync(tokenPath) ? readFileSync(tokenPath, 'utf8').trim() : undefined;
+    if (token === undefined || access.roleOf(token) !== 'owner') {
+      const { secret } = await access.#add('command line', 'owner', undefined);
+      await writePrivateFile(tokenPath, `${secret}\n`);
+    }
+    return access;
+  }
+
+  /** The role behind a token or session secret. */
+  roleOf(secret: string): RoleName | undefined {
+    const hash = Buffer.from(hashOf(secret), 'hex');
+    const found = this.#entries.find((entry) => timingSafeEqual(Buffer.from(entry.hash, 'hex'), hash));
+    return found === undefined || (found.endsMs !== undefined && found.endsMs < Date.now())
+      ? undefined
+      : found.role;
+  }
+
+  async #add(
+    name: string,
+    role: RoleName,
+    endsMs: number | undefined,
+  ): Promise<{ entry: Entry; secret: string }> {
+    const secret = randomBytes(32).toString('base64url');
+    const entry: Entry = {
+      id: randomBytes(8).toString('hex'),
+      name,
+      role,
+      hash: hashOf(secret),
+      createdMs: Date.now(),
+      endsMs,
+    };
+    const live = this.#entries.filter((other) => other.endsMs === undefined || other.endsMs > Date.now());
+    await this.#keep([...live.slice(-ENTRIES_MAX), entry]);
+    return { entry, secret };
+  }
+
+  async #keep(entries: Entry[]): Promise<void> {
+    await writePrivateFile(this.#path, JSON.stringify(entries));
+    this.#entries = entries;
+  }
+
+  /** A code that lets one browser in, once. */
+  loginCode(): string {
+    const code = randomBytes(24).toString('base64url');
+    this.#codes = [
+      ...this.#codes.filter(({ endsMs }) => endsMs > Date.now()).slice(-9),
+      { hash: hashOf(code), endsMs: Date.now() + LOGIN_CODE_MS },
+    ];
+    return code;
+  }
+
+  /** A session for a code that was not used before. */
+  async login(code: string): Promise<string | undefined> {
+    const hash = hashOf(code);
+    const at = this.#codes.findIndex((known) => known.hash === hash && known.endsMs > Date.now());
+    if (at < 0) return undefined;
+    this.#codes.splice(at, 1);
+    return (await this.#add('browser', 'owner', Date.now() + SESSION_MS)).secret;
+  }
+
+  async logout(secret: string): Promise<void> {
+    const hash = hashOf(secret);
+    await this.#keep(this.#entries.filter((entry) => entry.hash !== hash));
+  }
+
+  async createToken(name: string, role: RoleName): Promise<Entry & { token: string }> {
+    const { entry, secret } = await this.#add(name, role, undefined);
+    return { ...entry, token: secret };
+  }
+
+  tokens(): readonly Entry[] {
+    return this.#entries.filter((entry) => entry.endsMs === undefined);
+  }
+
+  /** False when there is none. */
+  async revoke(id: string): Promise<boolean> {
+    const left = this.#entries.filter((entry) => entry.id !== id);
+    if (left.length === this.#entries.length) return false;
+    await this.#keep(left);
+    return true;
+  }
+}

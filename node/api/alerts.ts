@@ -1,0 +1,83 @@
+import type { BlocktreeNode } from '../node.ts';
+
+/** What is wrong now, and what to do. */
+export interface AlertJson {
+  readonly id: string;
+  readonly severity: 'info' | 'warning' | 'critical';
+  readonly title: string;
+  readonly whatToDo: string;
+}
+
+export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[]> {
+  const { ledger, network, shelf, files, queue, endorsement, chain, ekId } = node;
+  const alerts: AlertJson[] = [];
+  const add = (id: string, severity: AlertJson['severity'], title: string, whatToDo: string): void => {
+    alerts.push({ id, severity, title, whatToDo });
+  };
+  if (ledger.haltReason !== undefined) {
+    add(
+      'halted',
+      'critical',
+      `This node stopped taking part: ${ledger.haltReason}`,
+      'Restart it. When it happens again, report it with the log.',
+    );
+  }
+  if (network.peers().length === 0) {
+    add(
+      'no-peers',
+      'critical',
+      'No other node is connected',
+      'Check the network, the seeds in blocktree.toml, and that the link port is reachable.',
+    );
+  }
+  if (chain.store.row(`tpm/${ekId}`) === undefined) {
+    if (endorsement === undefined)
+      add(
+        'not-endorsed',
+        'warning',
+        'The TPM is not endorsed',
+        'Run "blocktree tpm request", have an issuer endorse the file, then "blocktree tpm claim".',
+      );
+    else
+      add(
+        'not-claimed',
+        'info',
+        'The TPM is not claimed yet',
+        'Claim it on the wallet page: it brings the currency that comes with it.',
+      );
+  }
+  if (shelf.limitBytes > 0 && shelf.usedBytes > shelf.limitBytes * 0.95) {
+    add(
+      'nearly-full',
+      'warning',
+      'The volumes are nearly full',
+      'Add a volume or raise a limit, or new contracts go elsewhere.',
+    );
+  }
+  for (const manifest of await files.list()) {
+    const { state, fragmentsAlive, fragmentsNeeded, fragmentsTotal } = files.health(manifest);
+    if (manifest.slabs.length === 0 || state === 'healthy') continue;
+    const counts = `${fragmentsAlive} of ${fragmentsTotal} fragments are alive, ${fragmentsNeeded} are needed`;
+    const repair = queue
+      .list()
+      .find(
+        ({ kind, data, state: jobState }) =>
+          kind === 'repair' && data.name === manifest.name && jobState === 'failed',
+      );
+    if (state === 'lost')
+      add(
+        `file/${manifest.name}`,
+        'critical',
+        `"${manifest.name}" cannot be read now: ${counts}`,
+        'Wait for hosts to come back; keep another copy if you have one.',
+      );
+    else
+      add(
+        `file/${manifest.name}`,
+        'warning',
+        `"${manifest.name}" is being repaired: ${counts}`,
+        repair?.result ?? 'Nothing: the missing fragments are rebuilt at other hosts.',
+      );
+  }
+  return alerts;
+}

@@ -1,0 +1,57 @@
+import { accountAddress, nodeAddress } from '../../ledger/ids.ts';
+import type { BlocktreeNode } from '../node.ts';
+import { alertsOf } from './alerts.ts';
+import type { Feed } from './feed.ts';
+import { presentBlock, time } from './present.ts';
+
+const ALERTS_MS = 5_000;
+
+/** Turns what happens in the node into events for listeners. Gives a function that stops it. */
+export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
+  const { ledger, network, feeds, keys } = node;
+  const offs = [
+    ledger.onFinal((blocks) => {
+      for (const { id, block, events } of blocks) {
+        feed.emit('block', presentBlock(id, block.header, block.transactions.length, 'final'));
+        for (const { event, transactionId } of events) {
+          if (event.kind !== 'payment' || (event.to !== keys.accountId && event.from !== keys.accountId))
+            continue;
+          feed.emit('payment', {
+            reason: event.reason,
+            amountGrains: event.amountGrains.toString(),
+            from: event.from === undefined ? null : accountAddress(event.from),
+            to: event.to === undefined ? null : accountAddress(event.to),
+            contractId: event.contractId ?? null,
+            period: event.period ?? null,
+            transactionId: transactionId ?? null,
+          });
+        }
+      }
+    }),
+    network.onPeer((nodeId, state) => feed.emit('peer', { nodeId: nodeAddress(nodeId), state })),
+  ];
+  const onAudit: Parameters<typeof feeds.audit.add>[0] = (audit) => {
+    const { host, atMs, ...rest } = audit;
+    feed.emit('audit', { ...rest, hostNodeId: nodeAddress(host), at: time(atMs) });
+  };
+  const onJob: Parameters<typeof feeds.job.add>[0] = ({ id, kind, state, result }) =>
+    feed.emit('job', { id, kind, state, result: result ?? null });
+  feeds.audit.add(onAudit);
+  feeds.job.add(onJob);
+  let before = '';
+  const timer = setInterval(() => {
+    void alertsOf(node).then((alerts) => {
+      const now = JSON.stringify(alerts);
+      if (now === before) return;
+      before = now;
+      feed.emit('alert', { alerts });
+    });
+  }, ALERTS_MS);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    for (const off of offs) off();
+    feeds.audit.delete(onAudit);
+    feeds.job.delete(onJob);
+  };
+}

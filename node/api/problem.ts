@@ -1,0 +1,78 @@
+import { LedgerError } from '../../ledger/errors.ts';
+import { MarketError, type MarketErrorCode } from '../../market/errors.ts';
+import { NodeError, type NodeErrorCode } from '../errors.ts';
+import { NetworkError } from '../network/network-error.ts';
+
+/** An answer that is a problem (RFC 9457). */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, detail: string) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export const notFound = (what: string): ApiError => new ApiError(404, 'not-found', `there is no ${what}`);
+
+const MARKET_STATUS: Partial<Record<MarketErrorCode, number>> = {
+  'not-found': 404,
+  'unknown-volume': 404,
+  exists: 409,
+  'not-enough-hosts': 503,
+  'not-enough-fragments': 503,
+  'no-room': 507,
+  'bad-range': 416,
+};
+const NODE_STATUS: Partial<Record<NodeErrorCode, number>> = {
+  'not-found': 404,
+  exists: 409,
+  timeout: 504,
+  'not-running': 503,
+  'not-synced': 503,
+};
+
+export interface ProblemJson {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+}
+
+function problem(status: number, code: string, detail: string): ProblemJson {
+  return { type: `urn:blocktree:${code}`, title: code.replaceAll('-', ' '), status, detail, code };
+}
+
+/** The problem that an error is; `undefined` for one that nobody foresaw. */
+export function problemOf(error: unknown): ProblemJson | undefined {
+  if (error instanceof ApiError) return problem(error.status, error.code, error.message);
+  if (error instanceof LedgerError)
+    return problem(error.code === 'oversized' ? 413 : 422, error.code, error.message);
+  if (error instanceof MarketError)
+    return problem(MARKET_STATUS[error.code] ?? 422, error.code, error.message);
+  if (error instanceof NodeError) return problem(NODE_STATUS[error.code] ?? 500, error.code, error.message);
+  if (error instanceof NetworkError) return problem(502, error.remoteCode ?? error.code, error.message);
+  const { statusCode, validation, message, code } = error as {
+    statusCode?: number;
+    validation?: unknown;
+    message?: string;
+    code?: string;
+  };
+  if (validation !== undefined)
+    return problem(400, 'bad-request', message ?? 'the request is not of the form it should have');
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    const name =
+      statusCode === 413 ? 'oversized' : statusCode === 429 ? 'too-many-requests' : (code ?? 'bad-request');
+    return problem(
+      statusCode,
+      name
+        .toLowerCase()
+        .replace(/^fst_err_/, '')
+        .replaceAll('_', '-'),
+      message ?? 'bad request',
+    );
+  }
+  return undefined;
+}

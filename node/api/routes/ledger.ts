@@ -1,0 +1,334 @@
+import { Type as T } from 'typebox';
+import { type BlockHeader, blockIdOf, decodeBlock } from '../../../ledger/block.ts';
+import { fromHex } from '../../../ledger/bytes.ts';
+import { decode } from '../../../ledger/codec.ts';
+import { LedgerError } from '../../../ledger/errors.ts';
+import {
+  accountAddress,
+  type BlockId,
+  type ContractId,
+  type EkId,
+  type NodeId,
+  nodeAddress,
+  parseAccountAddress,
+  parseHashId,
+  type TransactionId,
+} from '../../../ledger/ids.ts';
+import { accountOf } from '../../../ledger/state/draft.ts';
+import { BEACONS, NODES, TPMS } from '../../../ledger/state/entities.ts';
+import { transactionId } from '../../../ledger/transaction.ts';
+import { scoreOf } from '../../../market/renter/host-book.ts';
+import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
+import { sortable } from '../../ledger/ledger-store.ts';
+import type { BlocktreeNode } from '../../node.ts';
+import {
+  presentBlock,
+  presentContract,
+  presentHistory,
+  presentOffer,
+  presentTransaction,
+  time,
+} from '../present.ts';
+import { ApiError, notFound } from '../problem.ts';
+import {
+  Account,
+  Block,
+  BlockDetail,
+  type BlockJson,
+  Contract,
+  HistoryEntry as HistorySchema,
+  NodeEntry,
+  PageQuery,
+  Period,
+  page,
+  Submitted,
+  TpmEntry,
+  Transaction,
+  Tree,
+} from '../schema.ts';
+import type { Console } from '../server.ts';
+
+const TREE_DEPTH_MAX = 200;
+
+function cursorNumber(cursor: string | undefined): number | undefined {
+  if (cursor === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(cursor))
+    throw new ApiError(400, 'bad-cursor', 'expected the nextCursor of the page before');
+  return Number(cursor);
+}
+
+/** Reading the ledger is for everybody. */
+export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
+  const { chain, ledger } = node;
+  const { store } = chain;
+
+  const blockAt = (id: BlockId): BlockJson | undefined => {
+    const bytes = chain.blockBytes(id);
+    if (bytes === undefined) return undefined;
+    const { header, transactions } = decodeBlock(bytes);
+    return presentBlock(id, header, transactions.length, statusOf(id, header));
+  };
+  const statusOf = (id: BlockId, header: BlockHeader): BlockJson['status'] => {
+    if (header.height <= chain.final.height) return store.idAt(header.height) === id ? 'final' : 'abandoned';
+    return ledger.notarized().has(id) ? 'notarized' : 'proposed';
+  };
+
+  app.get(
+    '/ledger/head',
+    { schema: { tags: ['ledger'], response: { 200: Block } } },
+    async () => blockAt(chain.final.id) as BlockJson,
+  );
+
+  app.get(
+    '/ledger/blocks',
+    { schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(Block) } } },
+    async (request) => {
+      const { limit = 50 } = request.query;
+      const top = cursorNumber(request.query.cursor) ?? chain.final.height;
+      const items: BlockJson[] = [];
+      for (let height = Math.min(top, chain.final.height); height >= 0 && items.length < limit; height--) {
+        const id = store.idAt(height);
+        const block = id === undefined ? undefined : blockAt(id);
+        if (block !== undefined) items.push(block);
+      }
+      const last = items.at(-1);
+      return { items, nextCursor: last === undefined || last.height === 0 ? null : String(last.height - 1) };
+    },
+  );
+
+  app.get(
+    '/ledger/blocks/:idOrHeight',
+    {
+      schema: {
+        tags: ['ledger'],
+        params: T.Object({ idOrHeight: T.String({ maxLength: 64 }) }),
+        response: { 200: BlockDetail },
+      },
+    },
+    async (request) => {
+      const { idOrHeight } = request.params;
+      const id = /^\d{1,15}$/.test(idOrHeight)
+        ? store.idAt(Number(idOrHeight))
+        : parseHashId<BlockId>(idOrHeight);
+      const bytes = id === undefined ? undefined : chain.blockBytes(id);
+      if (id === undefined || bytes === undefined) throw notFound(`block ${idOrHeight}`);
+      const { header, transactions } = decodeBlock(bytes);
+      const status = statusOf(id, header);
+      const at = status === 'final' ? header : undefined;
+      return {
+        ...presentBlock(id, header, transactions.length, status),
+        transactions: transactions.map((transaction) => presentTransaction(transaction, at)),
+      };
+    },
+  );
+
+  app.get(
+    '/ledger/tree',
+    {
+      schema: {
+        tags: ['ledger'],
+        querystring: T.Object({
+          depth: T.Optional(T.Integer({ minimum: 1, maximum: TREE_DEPTH_MAX, default: 30 })),
+        }),
+        response: { 200: Tree },
+      },
+    },
+    async (request) => {
+      const { depth = 30 } = request.query;
+      const { final } = chain;
+      const ids = await store.idsBetween(Math.max(0, final.height - depth + 1), final.height);
+      const blocks = ids.flatMap((id) => blockAt(id) ?? []);
+      for (const { header, transactions } of chain.pending()) {
+        const id = blockIdOf(header);
+        blocks.push(presentBlock(id, header, transactions.length, statusOf(id, header)));
+      }
+      return { finalId: final.id, blocks };
+    },
+  );
+
+  app.get(
+    '/ledger/transactions/:id',
+    { schema: { tags: ['ledger'], params: T.Object({ id: T.String() }), response: { 200: Transaction } } },
+    async (request) => {
+      const id = parseHashId<TransactionId>(request.params.id);
+      const waiting = ledger.mempool.get(id);
+      const place = store.index<TransactionPlace>(`tx/${id}`);
+      const blockId = place === undefined ? undefined : store.idAt(place.height);
+      const block = blockId === undefined ? undefined : store.block(blockId);
+      const transaction = block?.transactions[place?.index ?? -1];
+      if (block !== undefined && transaction !== undefined)
+        return presentTransaction(transaction, block.header);
+      if (waiting === undefined) throw notFound(`transaction ${id}`);
+      return presentTransaction(waiting.transaction, undefined);
+    },
+  );
+
+  app.post(
+    '/ledger/transactions',
+    {
+      schema: {
+        tags: ['ledger'],
+        body: T.Object({ transaction: T.String({ maxLength: 131_072, description: 'signed bytes in hex' }) }),
+        response: { 202: Submitted },
+      },
+    },
+    async (request, reply) => {
+      const bytes = fromHex(request.body.transaction);
+      if (bytes === undefined)
+        throw new LedgerError('malformed', 'expected the signed bytes of a transaction in hex');
+      const transaction = ledger.submit(bytes);
+      return reply.code(202).send({ id: transactionId(transaction) });
+    },
+  );
+
+  const accountParams = T.Object({ id: T.String({ maxLength: 120 }) });
+  app.get(
+    '/ledger/accounts/:id',
+    { schema: { tags: ['ledger'], params: accountParams, response: { 200: Account } } },
+    async (request) => {
+      const id = parseAccountAddress(request.params.id);
+      const { balanceGrains, nonce } = accountOf(chain.state, id);
+      return { accountId: accountAddress(id), balanceGrains: balanceGrains.toString(), nonce };
+    },
+  );
+
+  app.get(
+    '/ledger/accounts/:id/history',
+    {
+      schema: {
+        tags: ['ledger'],
+        params: accountParams,
+        querystring: PageQuery,
+        response: { 200: page(HistorySchema) },
+      },
+    },
+    async (request) => {
+      const id = parseAccountAddress(request.params.id);
+      const { limit = 50, cursor } = request.query;
+      if (cursor !== undefined && !/^\d{12}\.\d{6}[io]$/.test(cursor))
+        throw new ApiError(400, 'bad-cursor', 'expected the nextCursor of the page before');
+      const rows = await store.indexRange<HistoryEntry>(`history/${id}/`, {
+        limit,
+        reverse: true,
+        after: cursor,
+      });
+      return {
+        items: rows.map(({ value }) => presentHistory(value)),
+        nextCursor: rows.length < limit ? null : (rows.at(-1)?.key ?? null),
+      };
+    },
+  );
+
+  app.get(
+    '/ledger/tpms/:ekId',
+    { schema: { tags: ['ledger'], params: T.Object({ ekId: T.String() }), response: { 200: TpmEntry } } },
+    async (request) => {
+      const ekId = parseHashId<EkId>(request.params.ekId);
+      const tpm = chain.state.read(TPMS, ekId);
+      if (tpm === undefined) throw notFound(`claimed TPM ${ekId}`);
+      return {
+        ekId,
+        ownerId: accountAddress(tpm.ownerId),
+        nodeId: nodeAddress(tpm.nodeId),
+        denominationGrains: tpm.denominationGrains.toString(),
+        claimedHeight: tpm.claimedHeight,
+      };
+    },
+  );
+
+  app.get(
+    '/ledger/contracts',
+    {
+      schema: {
+        tags: ['ledger'],
+        querystring: T.Object({
+          ...PageQuery.properties,
+          account: T.Optional(T.String({ maxLength: 120, description: 'only those of this renter or host' })),
+        }),
+        response: { 200: page(Contract) },
+      },
+    },
+    async (request) => {
+      const { limit = 50, cursor, account } = request.query;
+      if (cursor !== undefined && !/^\d{12}\.\d{6}$/.test(cursor))
+        throw new ApiError(400, 'bad-cursor', 'expected the nextCursor of the page before');
+      const prefix = account === undefined ? 'contracts/' : `contracts-of/${parseAccountAddress(account)}/`;
+      const rows = await store.indexRange<ContractId>(prefix, { limit, reverse: true, after: cursor });
+      return {
+        items: rows.flatMap(({ value }) => presentContract(node, value) ?? []),
+        nextCursor: rows.length < limit ? null : (rows.at(-1)?.key ?? null),
+      };
+    },
+  );
+
+  app.get(
+    '/ledger/contracts/:id',
+    { schema: { tags: ['ledger'], params: T.Object({ id: T.String() }), response: { 200: Contract } } },
+    async (request) => {
+      const contract = presentContract(node, parseHashId<ContractId>(request.params.id));
+      if (contract === undefined) throw notFound(`contract ${request.params.id}`);
+      return contract;
+    },
+  );
+
+  const nodes = async (cursor: string | undefined, limit: number) => {
+    const members = new Set(node.genesis.committee.map((seat) => seat.nodeId));
+    const rows = await store.rows('node', cursor, limit);
+    const items = rows.map(([id, row]) => {
+      const nodeId = id as NodeId;
+      const entry = decode(NODES.codec, row, 'a node');
+      const notes = node.book.notes(nodeId);
+      const rating =
+        entry.storageOffer === undefined ? undefined : scoreOf(notes, entry.storageOffer.collateralPercent);
+      return {
+        nodeId: nodeAddress(nodeId),
+        ownerId: accountAddress(entry.ownerId),
+        ekId: entry.ekId,
+        addresses: [...entry.addresses],
+        offer: entry.storageOffer === undefined ? null : presentOffer(entry.storageOffer),
+        committeeMember: members.has(nodeId),
+        connected: node.network.connected(nodeId),
+        self: nodeId === node.keys.nodeId,
+        score: rating?.score ?? null,
+        scoreFactors: rating === undefined ? null : { ...rating.factors },
+        suspended: notes.suspended ?? null,
+      };
+    });
+    return { items, nextCursor: rows.length < limit ? null : (rows.at(-1)?.[0] ?? null) };
+  };
+  app.get(
+    '/ledger/nodes',
+    { schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
+    (request) => nodes(request.query.cursor, request.query.limit ?? 50),
+  );
+  app.get(
+    '/ledger/offers',
+    { schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
+    async (request) => {
+      const { items, nextCursor } = await nodes(request.query.cursor, request.query.limit ?? 50);
+      return { items: items.filter(({ offer }) => offer !== null), nextCursor };
+    },
+  );
+
+  app.get(
+    '/ledger/periods/:n',
+    {
+      schema: {
+        tags: ['ledger'],
+        params: T.Object({ n: T.Integer({ minimum: 0 }) }),
+        response: { 200: Period },
+      },
+    },
+    async (request) => {
+      const { n } = request.params;
+      const entry = store.index<PeriodEntry>(`period/${sortable(n, 10)}`);
+      if (entry === undefined) throw notFound(`period ${n} yet`);
+      return {
+        period: n,
+        height: entry.height,
+        startedAt: time(entry.startedMs),
+        beacon: chain.state.read(BEACONS, String(n))?.beacon ?? null,
+      };
+    },
+  );
+}

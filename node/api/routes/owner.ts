@@ -1,0 +1,428 @@
+import { isAbsolute } from 'node:path';
+import { Readable } from 'node:stream';
+import { Type as T } from 'typebox';
+import { grains } from '../../../ledger/grains.ts';
+import type { ContractId } from '../../../ledger/ids.ts';
+import { accountAddress, type NodeId, nodeAddress, parseAccountAddress } from '../../../ledger/ids.ts';
+import { FRAGMENT_BYTES } from '../../../ledger/merkle.ts';
+import { priceAt } from '../../../ledger/state/contract-terms.ts';
+import { accountOf } from '../../../ledger/state/draft.ts';
+import { TPMS } from '../../../ledger/state/entities.ts';
+import { MarketError } from '../../../market/errors.ts';
+import type { Manifest } from '../../../market/files/manifest.ts';
+import { isWeak, parseScheme } from '../../../market/files/scheme.ts';
+import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
+import type { BlocktreeNode } from '../../node.ts';
+import { alertsOf } from '../alerts.ts';
+import { presentContract, presentOffer, presentSums, time } from '../present.ts';
+import { ApiError, notFound } from '../problem.ts';
+import {
+  Alert,
+  Audit,
+  Contract,
+  Earnings,
+  File,
+  FileHealth,
+  Job,
+  NewVolume,
+  Offer,
+  Peer,
+  page,
+  Sent,
+  TpmStatus,
+  Transfer,
+  Volume,
+  VolumeChange,
+  WalletStatus,
+} from '../schema.ts';
+import type { Console } from '../server.ts';
+
+const MONTH_MS = 30 * 24 * 3_600_000;
+const PERIODS_SHOWN = 10_000;
+const CONTRACTS_SHOWN = 10_000;
+
+/** What is the owner's: money, machine, files. */
+export function ownerRoutes(app: Console, node: BlocktreeNode): void {
+  const { chain, wallet, files, shelf } = node;
+  const { accountId } = node.keys;
+  const viewer = { config: { role: 'viewer' as const } };
+  const operator = { config: { role: 'operator' as const } };
+  const owner = { config: { role: 'owner' as const } };
+  const spends = { config: { role: 'owner' as const, idempotent: true } };
+
+  // ---- TPM and wallet
+
+  app.get('/tpm', { ...viewer, schema: { tags: ['tpm'], response: { 200: TpmStatus } } }, async () => {
+    const claimed = chain.state.read(TPMS, node.ekId);
+    const { manufacturer } = await node.tpm.info();
+    return {
+      kind: node.tpm.kind,
+      ekId: node.ekId,
+      manufacturer,
+      endorsed: node.endorsement !== undefined,
+      claimed:
+        claimed === undefined
+          ? null
+          : {
+              height: claimed.claimedHeight,
+              accountId: accountAddress(claimed.ownerId),
+              denominationGrains: claimed.denominationGrains.toString(),
+            },
+    };
+  });
+  app.post('/tpm/claim', { ...spends, schema: { tags: ['tpm'], response: { 200: Sent } } }, () =>
+    node.claim(),
+  );
+
+  app.get(
+    '/wallet',
+    { ...viewer, schema: { tags: ['wallet'], response: { 200: WalletStatus } } },
+    async () => {
+      const { balanceGrains, nonce } = accountOf(chain.state, accountId);
+      return {
+        accountId: accountAddress(accountId),
+        balanceGrains: balanceGrains.toString(),
+        nonce,
+        waiting: wallet.waiting,
+      };
+    },
+  );
+  app.post(
+    '/wallet/transfers',
+    { ...spends, schema: { tags: ['wallet'], body: Transfer, response: { 200: Sent } } },
+    (request) => {
+      const { to, amountGrains, memo = '' } = request.body;
+      return wallet.submit({
+        kind: 'transfer',
+        to: parseAccountAddress(to),
+        amountGrains: grains(BigInt(amountGrains)),
+        memo,
+      });
+    },
+  );
+
+  // ---- host
+
+  const offerNow = () => {
+    const offer = node.view.ownOffer();
+    return { offer: offer === undefined ? null : presentOffer(offer) };
+  };
+  const OfferStatus = T.Object({ offer: T.Union([Offer, T.Null()]) });
+  app.get(
+    '/host/offer',
+    { ...viewer, schema: { tags: ['host'], response: { 200: OfferStatus } } },
+    async () => offerNow(),
+  );
+  app.put(
+    '/host/offer',
+    {
+      ...owner,
+      schema: {
+        tags: ['host'],
+        description: 'Announces an offer on the ledger; null takes it back: contracts that live go on.',
+        body: T.Object({ offer: T.Union([T.Omit(Offer, ['freeBytes']), T.Null()]) }),
+        response: { 200: OfferStatus },
+      },
+    },
+    async (request) => {
+      const { offer } = request.body;
+      await node.store.write([
+        { key: 'offer-withdrawn', value: offer === null ? new Uint8Array(0) : undefined },
+      ]);
+      await node.announce(
+        offer === null
+          ? undefined
+          : {
+              ...offer,
+              priceGrainsPerGiBPeriod: grains(BigInt(offer.priceGrainsPerGiBPeriod)),
+              egressGrainsPerGiB: grains(BigInt(offer.egressGrainsPerGiB)),
+              freeBytes: Math.max(0, shelf.limitBytes - shelf.usedBytes),
+            },
+      );
+      return offerNow();
+    },
+  );
+
+  app.get(
+    '/host/volumes',
+    { ...viewer, schema: { tags: ['host'], response: { 200: page(Volume) } } },
+    async () => ({ items: [...shelf.volumes()], nextCursor: null }),
+  );
+  app.post(
+    '/host/volumes',
+    { ...operator, schema: { tags: ['host'], body: NewVolume, response: { 201: Volume } } },
+    async (request, reply) => {
+      const { folder, limitBytes } = request.body;
+      if (!isAbsolute(folder))
+        throw new ApiError(400, 'bad-request', 'expected the absolute path of a folder');
+      const { id } = await shelf.addVolume(folder, limitBytes);
+      return reply.code(201).send(shelf.volumes().find((volume) => volume.id === id) as never);
+    },
+  );
+  const volumeParams = T.Object({ id: T.String({ maxLength: 40 }) });
+  app.patch(
+    '/host/volumes/:id',
+    {
+      ...operator,
+      schema: { tags: ['host'], params: volumeParams, body: VolumeChange, response: { 200: Volume } },
+    },
+    async (request) => {
+      const { id } = request.params;
+      if (request.body.limitBytes !== undefined) await shelf.resizeVolume(id, request.body.limitBytes);
+      if (request.body.draining === true) await shelf.drainVolume(id);
+      const volume = shelf.volumes().find((one) => one.id === id);
+      if (volume === undefined) throw new MarketError('unknown-volume', `there is no volume ${id}`);
+      return volume;
+    },
+  );
+  app.delete(
+    '/host/volumes/:id',
+    { ...operator, schema: { tags: ['host'], params: volumeParams, response: { 204: T.Null() } } },
+    async (request, reply) => {
+      await shelf.removeVolume(request.params.id);
+      return reply.code(204).send(null);
+    },
+  );
+
+  const contractIds = async (): Promise<readonly ContractId[]> =>
+    (
+      await chain.store.indexRange<ContractId>(`contracts-of/${accountId}/`, {
+        limit: CONTRACTS_SHOWN,
+        reverse: true,
+      })
+    ).map(({ value }) => value);
+  app.get(
+    '/host/contracts',
+    { ...viewer, schema: { tags: ['host'], response: { 200: page(Contract) } } },
+    async () => {
+      const own = accountAddress(accountId);
+      const items = (await contractIds()).flatMap((id) => presentContract(node, id) ?? []);
+      return { items: items.filter(({ hostAccountId }) => hostAccountId === own), nextCursor: null };
+    },
+  );
+  app.get(
+    '/host/earnings',
+    { ...viewer, schema: { tags: ['host'], response: { 200: Earnings } } },
+    async () => {
+      const { store } = chain;
+      const periods = await store.indexRange<EarningSums>(`earned-period/${accountId}/`, {
+        limit: PERIODS_SHOWN,
+        reverse: true,
+      });
+      const contracts = await store.indexRange<EarningSums>(`earned-contract/${accountId}/`, {
+        limit: CONTRACTS_SHOWN,
+      });
+      const perPeriod = (await node.view.contractsOf('host')).reduce(
+        (sum, { contract }) => sum + priceAt(contract, contract.nextPeriod),
+        0n,
+      );
+      const periodsPerMonth = BigInt(Math.max(1, Math.floor(MONTH_MS / chain.rules.parameters.periodMs)));
+      return {
+        ...presentSums(store.index<EarningSums>(`earned/${accountId}`)),
+        projectedMonthGrains: (perPeriod * periodsPerMonth).toString(),
+        byPeriod: [...periods].reverse().map(({ key, value }) => {
+          const started = store.index<PeriodEntry>(`period/${key}`)?.startedMs;
+          return {
+            period: Number(key),
+            startedAt: started === undefined ? null : time(started),
+            ...presentSums(value),
+          };
+        }),
+        byContract: contracts.map(({ key, value }) => ({ contractId: key, ...presentSums(value) })),
+      };
+    },
+  );
+  app.get(
+    '/host/audits',
+    {
+      ...viewer,
+      schema: {
+        tags: ['host'],
+        description: 'Audits that this node did of its hosts, newest first.',
+        response: { 200: page(Audit) },
+      },
+    },
+    async () => ({
+      items: node.scheduler.audits().map(({ host, atMs, latencyMs, reason, ...rest }) => ({
+        ...rest,
+        hostNodeId: nodeAddress(host),
+        at: time(atMs),
+        latencyMs: Math.round(latencyMs),
+        reason: reason ?? null,
+      })),
+      nextCursor: null,
+    }),
+  );
+
+  // ---- files
+
+  const present = (manifest: Manifest) => ({
+    name: manifest.name,
+    sizeBytes: manifest.sizeBytes,
+    createdAt: time(manifest.createdMs),
+    sha256: manifest.contentHash,
+    redundancy: { ...manifest.scheme, weak: isWeak(manifest.scheme) },
+    storedBytes: manifest.slabs.reduce((sum, slab) => sum + slab.fragments.length * FRAGMENT_BYTES, 0),
+    health: files.health(manifest),
+  });
+  const wanted = (name: string): Manifest => {
+    const manifest = files.manifest(name);
+    if (manifest === undefined) throw new MarketError('not-found', `there is no file "${name}"`);
+    return manifest;
+  };
+  const fileParams = T.Object({ '*': T.String({ maxLength: 3_100 }) });
+  app.get('/files', { ...viewer, schema: { tags: ['files'], response: { 200: page(File) } } }, async () => ({
+    items: (await files.list()).map(present),
+    nextCursor: null,
+  }));
+  app.put(
+    '/files/*',
+    {
+      ...owner,
+      schema: {
+        tags: ['files'],
+        description:
+          'The body is the content. Answers when every fragment is stored and every contract is final.',
+        params: fileParams,
+        querystring: T.Object({
+          redundancy: T.Optional(T.String({ maxLength: 8, description: 'K+M' })),
+          overwrite: T.Optional(T.Boolean({ default: true })),
+        }),
+        response: { 201: File },
+      },
+    },
+    async (request, reply) => {
+      const { redundancy, overwrite } = request.query;
+      const name = request.params['*'];
+      const total = Number(request.headers['content-length'] ?? 0);
+      const manifest = await files.put(name, request.body as unknown as Readable, {
+        scheme: redundancy === undefined ? undefined : parseScheme(redundancy),
+        ...(overwrite === undefined ? {} : { overwrite }),
+        onProgress: (sentBytes) =>
+          app.feed.emit('job', { kind: 'upload', name, sentBytes, totalBytes: total }),
+      });
+      return reply.code(201).send(present(manifest));
+    },
+  );
+  app.get(
+    '/files/*',
+    {
+      ...viewer,
+      schema: {
+        tags: ['files'],
+        description: 'The content; with /health behind the name, the health of its fragments. Honours Range.',
+        params: fileParams,
+      },
+    },
+    async (request, reply) => {
+      const given = request.params['*'];
+      if (given.endsWith('/health') && files.manifest(given) === undefined)
+        return reply.send(healthOf(wanted(given.slice(0, -'/health'.length))));
+      const manifest = wanted(given);
+      const range = parseRange(request.headers.range, manifest.sizeBytes);
+      reply
+        .header('accept-ranges', 'bytes')
+        .header('etag', `"${manifest.contentHash}"`)
+        .header('content-type', 'application/octet-stream');
+      reply.header(
+        'content-disposition',
+        `attachment; filename*=UTF-8''${encodeURIComponent(manifest.name.split('/').at(-1) as string)}`,
+      );
+      if (range === 'unsatisfiable') {
+        reply.header('content-range', `bytes */${manifest.sizeBytes}`);
+        throw new MarketError('bad-range', `expected a range within 0-${manifest.sizeBytes - 1}`);
+      }
+      const [from, to] = range ?? [0, manifest.sizeBytes];
+      if (range !== undefined)
+        reply.code(206).header('content-range', `bytes ${from}-${to - 1}/${manifest.sizeBytes}`);
+      reply.header('content-length', to - from);
+      if (request.method === 'HEAD') return reply.send();
+      return reply.send(
+        Readable.from(files.read(manifest.name, from, to), { objectMode: false, highWaterMark: 1_048_576 }),
+      );
+    },
+  );
+  const healthOf = (manifest: Manifest) => {
+    const hosts = new Map<NodeId, number>();
+    for (const { host } of manifest.slabs.flatMap((slab) => slab.fragments))
+      hosts.set(host, (hosts.get(host) ?? 0) + 1);
+    return {
+      ...files.health(manifest),
+      hosts: [...hosts].map(([host, fragments]) => ({
+        nodeId: nodeAddress(host),
+        fragments,
+        alive: files.alive(host),
+      })),
+    };
+  };
+  app.addSchema({ ...FileHealth, $id: 'FileHealth' });
+  app.delete(
+    '/files/*',
+    { ...owner, schema: { tags: ['files'], params: fileParams, response: { 204: T.Null() } } },
+    async (request, reply) => {
+      await files.remove(request.params['*']);
+      return reply.code(204).send(null);
+    },
+  );
+
+  // ---- upkeep
+
+  const presentJob = (record: ReturnType<typeof node.queue.list>[number]) => ({
+    id: record.id,
+    kind: record.kind,
+    state: record.state,
+    attempts: record.attempts,
+    finishedAt: record.finishedMs === undefined ? null : time(record.finishedMs),
+    result: record.result ?? null,
+  });
+  app.get('/jobs', { ...viewer, schema: { tags: ['upkeep'], response: { 200: page(Job) } } }, async () => ({
+    items: node.queue.list().map(presentJob),
+    nextCursor: null,
+  }));
+  app.get(
+    '/jobs/*',
+    {
+      ...viewer,
+      schema: {
+        tags: ['upkeep'],
+        params: T.Object({ '*': T.String({ maxLength: 1_200 }) }),
+        response: { 200: Job },
+      },
+    },
+    async (request) => {
+      const record = node.queue.list().find(({ id }) => id === request.params['*']);
+      if (record === undefined) throw notFound(`job ${request.params['*']}`);
+      return presentJob(record);
+    },
+  );
+  app.get('/peers', { ...viewer, schema: { tags: ['upkeep'], response: { 200: page(Peer) } } }, async () => ({
+    items: node.network.peers().map(({ nodeId, connectedMs, roundTripMs, ...rest }) => ({
+      ...rest,
+      nodeId: nodeAddress(nodeId),
+      connectedAt: time(connectedMs),
+      roundTripMs: roundTripMs ?? null,
+    })),
+    nextCursor: null,
+  }));
+  app.get(
+    '/alerts',
+    { ...viewer, schema: { tags: ['upkeep'], response: { 200: page(Alert) } } },
+    async () => ({ items: [...(await alertsOf(node))], nextCursor: null }),
+  );
+}
+
+/** `bytes=a-b`, `bytes=a-` or `bytes=-n` as [from, to); `undefined` without one that is understood (RFC 9110, section 14). */
+export function parseRange(
+  header: string | undefined,
+  size: number,
+): readonly [number, number] | 'unsatisfiable' | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
+  if (match === null || (match[1] === '' && match[2] === '')) return undefined;
+  if (match[1] === '') {
+    const length = Math.min(size, Number(match[2]));
+    return length === 0 ? 'unsatisfiable' : [size - length, size];
+  }
+  const from = Number(match[1]);
+  const to = match[2] === '' ? size : Math.min(size, Number(match[2]) + 1);
+  return from >= size || from >= to ? 'unsatisfiable' : [from, to];
+}

@@ -1,0 +1,145 @@
+import { createReadStream, createWriteStream, existsSync, rmSync, statSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Command } from 'commander';
+import { NodeError } from '../errors.ts';
+import { filePath } from './client.ts';
+import type { Runner } from './main.ts';
+import { bytes, fields, ProgressBar, table } from './output.ts';
+
+interface FileJson {
+  name: string;
+  sizeBytes: number;
+  createdAt: string;
+  sha256: string;
+  redundancy: { data: number; parity: number; weak: boolean };
+  storedBytes: number;
+  health: { state: string; fragmentsAlive: number; fragmentsNeeded: number; fragmentsTotal: number };
+}
+
+const healthText = ({ state, fragmentsAlive, fragmentsTotal, fragmentsNeeded }: FileJson['health']): string =>
+  `${state} (${fragmentsAlive} of ${fragmentsTotal} fragments, ${fragmentsNeeded} needed)`;
+
+/** Counts what flows by. */
+function meter(seen: (total: number) => void): Transform {
+  let total = 0;
+  return new Transform({
+    transform(chunk: Buffer, _, done) {
+      total += chunk.length;
+      seen(total);
+      done(null, chunk);
+    },
+  });
+}
+
+/** put, get, ls, rm, stat. */
+export function fileCommands(program: Command, run: Runner): void {
+  program
+    .command('put <file> [name]')
+    .description('store a file on the network')
+    .option('--redundancy <k+m>', 'data and parity fragments a slab, such as 2+3')
+    .option('--no-overwrite', 'refuse when the name is taken')
+    .action(
+      run(async ({ client }, path: string, name: string | undefined, options: { redundancy?: string; overwrite: boolean }) => {
+        if (!existsSync(path) || !statSync(path).isFile()) throw new NodeError('not-found', `there is no file ${path}`);
+        const { size } = statSync(path);
+        const bar = new ProgressBar(`put ${basename(path)}`);
+        const query = new URLSearchParams({ overwrite: String(options.overwrite), ...(options.redundancy === undefined ? {} : { redundancy: options.redundancy }) });
+        const body = createReadStream(path, { highWaterMark: 262_144 }).pipe(meter((done) => bar.update(done, size, done < size ? '' : '· waiting for the contracts to be final')));
+        try {
+          const response = await client.request('PUT', `${filePath(name ?? basename(path))}?${query}`, {
+            body: Readable.toWeb(body) as unknown as BodyInit,
+            duplex: 'half',
+            headers: { 'content-type': 'application/octet-stream', 'x-content-length': String(size) },
+          });
+          const file = (await response.json()) as FileJson;
+          return [file, `stored "${file.name}": ${bytes(file.sizeBytes)}, ${file.redundancy.data}+${file.redundancy.parity}, ${healthText(file.health)}`];
+        } finally {
+          bar.end();
+        }
+      }),
+    );
+
+  program
+    .command('get <name> [file]')
+    .description('fetch a file; to its name in this folder unless FILE is given ("-" for standard output)')
+    .option('--range <a-b>', 'only the bytes from A to B')
+    .option('--force', 'overwrite an existing file')
+    .action(
+      run(async ({ client }, name: string, file: string | undefined, options: { range?: string; force?: boolean }) => {
+        const target = file === '-' ? undefined : resolve(file ?? (name.split('/').at(-1) as string));
+        if (target !== undefined && existsSync(target) && options.force !== true) throw new NodeError('exists', `${target} exists already; give another FILE or --force`);
+        if (options.range !== undefined && !/^\d*-\d*$/.test(options.range)) throw new NodeError('bad-configuration', 'expected --range A-B, such as 0-1023');
+        const response = await client.request('GET', filePath(name), options.range === undefined ? {} : { headers: { range: `bytes=${options.range}` } });
+        const total = Number(response.headers.get('content-length') ?? 0);
+        const bar = new ProgressBar(`get ${name}`);
+        const source = response.body === null ? Readable.from([]) : Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
+        const counted = meter((done) => bar.update(done, total));
+        try {
+          if (target === undefined) {
+            await pipeline(source, counted, process.stdout, { end: false });
+            return [undefined, ''];
+          }
+          const partial = `${target}.part`;
+          try {
+            await pipeline(source, counted, createWriteStream(partial));
+            await rename(partial, target);
+          } catch (error) {
+            rmSync(partial, { force: true });
+            throw error;
+          }
+        } finally {
+          bar.end();
+        }
+        return [{ name, file: target, bytes: total }, `${target}: ${bytes(total)}`];
+      }),
+    );
+
+  program
+    .command('ls')
+    .description('list the files')
+    .action(
+      run(async ({ client }) => {
+        const { items } = await client.get<{ items: FileJson[] }>('/files');
+        const rows = items.map((file) => [file.name, bytes(file.sizeBytes), `${file.redundancy.data}+${file.redundancy.parity}`, healthText(file.health), file.createdAt.slice(0, 16).replace('T', ' ')]);
+        return [items, table(['NAME', 'SIZE', 'CODE', 'HEALTH', 'STORED'], rows, 'no files yet: "blocktree put FILE" stores one')];
+      }),
+    );
+
+  program
+    .command('rm <name>')
+    .description('remove a file')
+    .action(
+      run(async ({ client }, name: string) => {
+        await client.send('DELETE', filePath(name));
+        return [{ removed: name }, `removed "${name}"`];
+      }),
+    );
+
+  program
+    .command('stat <name>')
+    .description('show one file and where its fragments are')
+    .action(
+      run(async ({ client }, name: string) => {
+        const { items } = await client.get<{ items: FileJson[] }>('/files');
+        const file = items.find((one) => one.name === name.normalize('NFC'));
+        if (file === undefined) throw new NodeError('not-found', `there is no file "${name}"; see "blocktree ls"`);
+        const health = await client.get<{ hosts: { nodeId: string; fragments: number; alive: boolean }[] }>(`${filePath(name)}/health`);
+        const text = [
+          fields([
+            ['name', file.name],
+            ['size', `${bytes(file.sizeBytes)} (${file.sizeBytes} bytes), ${bytes(file.storedBytes)} at hosts`],
+            ['sha256', file.sha256],
+            ['stored', file.createdAt],
+            ['redundancy', `${file.redundancy.data}+${file.redundancy.parity}${file.redundancy.weak ? ' (weak: below 99.99 % when a quarter of the hosts is away)' : ''}`],
+            ['health', healthText(file.health)],
+          ]),
+          '',
+          table(['HOST', 'FRAGMENTS', 'ALIVE'], health.hosts.map((host) => [host.nodeId, String(host.fragments), host.alive ? 'yes' : 'no']), 'an empty file has no fragments'),
+        ].join('\n');
+        return [{ ...file, hosts: health.hosts }, text];
+      }),
+    );
+}

@@ -1,0 +1,153 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { NodeError } from '../errors.ts';
+import { createDevnet, type DevnetPlan, nodeFolder, readDevnet } from './create.ts';
+
+/** Runs every node of a development network as a process of its own, until it is told to stop. */
+
+const READY_MS = 60_000;
+const STOP_MS = 10_000;
+
+/** A message of a node process to its parent. */
+export interface ReadyMessage {
+  readonly kind: 'ready';
+  readonly loginUrl: string;
+}
+
+async function checkPort(port: number, what: string): Promise<void> {
+  const server = createServer();
+  server.listen(port, '127.0.0.1');
+  const [event] = await Promise.race([
+    once(server, 'listening').then(() => ['free'] as const),
+    once(server, 'error').then(([error]) => [error as NodeJS.ErrnoException] as const),
+  ]);
+  server.close();
+  if (event === 'free') return;
+  if (event.code !== 'EADDRINUSE') throw event;
+  throw new NodeError(
+    'address-in-use',
+    `port ${port} (${what}) is busy: is a development network running already? Stop what uses it, or give --console-port and --link-port for other ports`,
+  );
+}
+
+function lastLogLine(folder: string): string {
+  try {
+    const lines = readFileSync(join(folder, 'node.log'), 'utf8').trim().split('\n');
+    return lines.at(-1) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+export interface RunningDevnet {
+  readonly loginUrl: string;
+  readonly consolePort: number;
+  stop(): Promise<void>;
+  /** Resolves when every node has claimed and offers. */
+  settled(): Promise<void>;
+}
+
+/** Starts what is in `plan.folder`, made first when there is nothing. Throws NodeError `address-in-use` or `data-damaged`. */
+export async function runDevnet(plan: DevnetPlan, progress: (text: string) => void): Promise<RunningDevnet> {
+  let file = await readDevnet(plan.folder);
+  if (file === undefined) {
+    await createDevnet(plan, progress);
+    file = (await readDevnet(plan.folder)) as NonNullable<typeof file>;
+  }
+  const { nodes, consolePort, linkPort } = file;
+  for (let n = 1; n <= nodes; n++) {
+    await checkPort(consolePort + n, `console of node ${n}`);
+    await checkPort(linkPort + n, `link of node ${n}`);
+  }
+  progress(`starting ${nodes} nodes`);
+  const main = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? '../cli/main.ts' : '../cli/main.js', import.meta.url),
+  );
+  const children: ChildProcess[] = [];
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    await Promise.all(
+      children.map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        const gone = once(child, 'exit');
+        child.kill('SIGTERM');
+        await Promise.race([
+          gone,
+          pause(STOP_MS, undefined, { ref: false }).then(() => child.kill('SIGKILL')),
+        ]);
+        await gone;
+      }),
+    );
+  };
+  try {
+    const ready = Array.from({ length: nodes }, (_, i) => {
+      const folder = nodeFolder(plan.folder, i + 1);
+      const child = fork(main, ['start', '--data', folder], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+      children.push(child);
+      let said = '';
+      child.stderr?.on('data', (chunk: Buffer) => {
+        said = (said + chunk.toString('utf8')).slice(-2_000);
+      });
+      child.on('exit', (code, signal) => {
+        if (!stopping)
+          progress(`node ${i + 1} ended (${signal ?? code}); its log: ${join(folder, 'node.log')}`);
+      });
+      return new Promise<ReadyMessage>((resolve, reject) => {
+        const timer = setTimeout(
+          () =>
+            reject(
+              new NodeError(
+                'timeout',
+                `node ${i + 1} was not ready in ${READY_MS / 1_000} s; its log: ${join(folder, 'node.log')}`,
+              ),
+            ),
+          READY_MS,
+        );
+        timer.unref();
+        child.once('message', (message) => {
+          clearTimeout(timer);
+          resolve(message as ReadyMessage);
+        });
+        child.once('exit', () => {
+          clearTimeout(timer);
+          reject(
+            new NodeError(
+              'data-damaged',
+              `node ${i + 1} did not start: ${said.trim() || lastLogLine(folder)}`,
+            ),
+          );
+        });
+      });
+    });
+    const [first] = await Promise.all(ready);
+    return {
+      loginUrl: (first as ReadyMessage).loginUrl,
+      consolePort: consolePort + 1,
+      stop,
+      settled: () => settled(consolePort, nodes, () => stopping),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Waits until the ledger shows an offer of every node. */
+async function settled(consolePort: number, nodes: number, stopping: () => boolean): Promise<void> {
+  while (!stopping()) {
+    try {
+      const response = await fetch(`http://127.0.0.1:${consolePort + 1}/api/v1/ledger/offers?limit=200`);
+      const { items } = (await response.json()) as { items: unknown[] };
+      if (items.length >= nodes) return;
+    } catch {
+      // The console may still be coming up.
+    }
+    await pause(300);
+  }
+}
