@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ReadableStream } from 'node:stream/web';
 import { loadSettings } from '../config/settings.ts';
 import { NodeError } from '../errors.ts';
 
@@ -22,7 +23,10 @@ export class Client {
   constructor(dataFolder: string) {
     const tokenPath = join(dataFolder, 'api-token');
     if (!existsSync(tokenPath)) {
-      throw new NodeError('not-running', `no node has run in ${dataFolder} yet: start it first ("npm start" for a development network, "blocktree start" for a real node), or give its --data folder`);
+      throw new NodeError(
+        'not-running',
+        `no node has run in ${dataFolder} yet: start it first ("npm start" for a development network, "blocktree start" for a real node), or give its --data folder`,
+      );
     }
     const settings = loadSettings(dataFolder, {});
     this.#token = readFileSync(tokenPath, 'utf8').trim();
@@ -30,7 +34,11 @@ export class Client {
   }
 
   /** One request; throws RemoteProblem for what the node refuses, NodeError `not-running` when none answers. */
-  async request(method: string, path: string, options: { body?: BodyInit; headers?: Record<string, string>; duplex?: 'half' } = {}): Promise<Response> {
+  async request(
+    method: string,
+    path: string,
+    options: { body?: string | ReadableStream; headers?: Record<string, string>; duplex?: 'half' } = {},
+  ): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(`${this.base}/api/v1${path}`, {
@@ -40,19 +48,34 @@ export class Client {
       } as RequestInit);
     } catch (error) {
       const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-      if (cause?.code === 'ECONNREFUSED') throw new NodeError('not-running', `no node answers at ${this.base}: start it, or give the --data folder of one that runs`);
-      throw new NodeError('not-running', `the node at ${this.base} stopped answering: ${cause?.message ?? (error as Error).message}`);
+      if (cause?.code === 'ECONNREFUSED')
+        throw new NodeError(
+          'not-running',
+          `no node answers at ${this.base}: start it, or give the --data folder of one that runs`,
+        );
+      throw new NodeError(
+        'not-running',
+        `the node at ${this.base} stopped answering: ${cause?.message ?? (error as Error).message}`,
+      );
     }
     if (response.ok) return response;
     const problem = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
-    throw new RemoteProblem(problem.code ?? `http-${response.status}`, problem.detail ?? `the node answered ${response.status}`);
+    throw new RemoteProblem(
+      problem.code ?? `http-${response.status}`,
+      problem.detail ?? `the node answered ${response.status}`,
+    );
   }
 
   async get<T>(path: string): Promise<T> {
     return (await (await this.request('GET', path)).json()) as T;
   }
 
-  async send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+  async send<T>(
+    method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<T> {
     const response = await this.request(method, path, {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },

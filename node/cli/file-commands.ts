@@ -42,24 +42,42 @@ export function fileCommands(program: Command, run: Runner): void {
     .option('--redundancy <k+m>', 'data and parity fragments a slab, such as 2+3')
     .option('--no-overwrite', 'refuse when the name is taken')
     .action(
-      run(async ({ client }, path: string, name: string | undefined, options: { redundancy?: string; overwrite: boolean }) => {
-        if (!existsSync(path) || !statSync(path).isFile()) throw new NodeError('not-found', `there is no file ${path}`);
-        const { size } = statSync(path);
-        const bar = new ProgressBar(`put ${basename(path)}`);
-        const query = new URLSearchParams({ overwrite: String(options.overwrite), ...(options.redundancy === undefined ? {} : { redundancy: options.redundancy }) });
-        const body = createReadStream(path, { highWaterMark: 262_144 }).pipe(meter((done) => bar.update(done, size, done < size ? '' : '· waiting for the contracts to be final')));
-        try {
-          const response = await client.request('PUT', `${filePath(name ?? basename(path))}?${query}`, {
-            body: Readable.toWeb(body) as unknown as BodyInit,
-            duplex: 'half',
-            headers: { 'content-type': 'application/octet-stream', 'x-content-length': String(size) },
+      run(
+        async (
+          { client },
+          path: string,
+          name: string | undefined,
+          options: { redundancy?: string; overwrite: boolean },
+        ) => {
+          if (!existsSync(path) || !statSync(path).isFile())
+            throw new NodeError('not-found', `there is no file ${path}`);
+          const { size } = statSync(path);
+          const bar = new ProgressBar(`put ${basename(path)}`);
+          const query = new URLSearchParams({
+            overwrite: String(options.overwrite),
+            ...(options.redundancy === undefined ? {} : { redundancy: options.redundancy }),
           });
-          const file = (await response.json()) as FileJson;
-          return [file, `stored "${file.name}": ${bytes(file.sizeBytes)}, ${file.redundancy.data}+${file.redundancy.parity}, ${healthText(file.health)}`];
-        } finally {
-          bar.end();
-        }
-      }),
+          const body = createReadStream(path, { highWaterMark: 262_144 }).pipe(
+            meter((done) =>
+              bar.update(done, size, done < size ? '' : '· waiting for the contracts to be final'),
+            ),
+          );
+          try {
+            const response = await client.request('PUT', `${filePath(name ?? basename(path))}?${query}`, {
+              body: Readable.toWeb(body),
+              duplex: 'half',
+              headers: { 'content-type': 'application/octet-stream', 'x-content-length': String(size) },
+            });
+            const file = (await response.json()) as FileJson;
+            return [
+              file,
+              `stored "${file.name}": ${bytes(file.sizeBytes)}, ${file.redundancy.data}+${file.redundancy.parity}, ${healthText(file.health)}`,
+            ];
+          } finally {
+            bar.end();
+          }
+        },
+      ),
     );
 
   program
@@ -68,33 +86,49 @@ export function fileCommands(program: Command, run: Runner): void {
     .option('--range <a-b>', 'only the bytes from A to B')
     .option('--force', 'overwrite an existing file')
     .action(
-      run(async ({ client }, name: string, file: string | undefined, options: { range?: string; force?: boolean }) => {
-        const target = file === '-' ? undefined : resolve(file ?? (name.split('/').at(-1) as string));
-        if (target !== undefined && existsSync(target) && options.force !== true) throw new NodeError('exists', `${target} exists already; give another FILE or --force`);
-        if (options.range !== undefined && !/^\d*-\d*$/.test(options.range)) throw new NodeError('bad-configuration', 'expected --range A-B, such as 0-1023');
-        const response = await client.request('GET', filePath(name), options.range === undefined ? {} : { headers: { range: `bytes=${options.range}` } });
-        const total = Number(response.headers.get('content-length') ?? 0);
-        const bar = new ProgressBar(`get ${name}`);
-        const source = response.body === null ? Readable.from([]) : Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
-        const counted = meter((done) => bar.update(done, total));
-        try {
-          if (target === undefined) {
-            await pipeline(source, counted, process.stdout, { end: false });
-            return [undefined, ''];
-          }
-          const partial = `${target}.part`;
+      run(
+        async (
+          { client },
+          name: string,
+          file: string | undefined,
+          options: { range?: string; force?: boolean },
+        ) => {
+          const target = file === '-' ? undefined : resolve(file ?? (name.split('/').at(-1) as string));
+          if (target !== undefined && existsSync(target) && options.force !== true)
+            throw new NodeError('exists', `${target} exists already; give another FILE or --force`);
+          if (options.range !== undefined && !/^\d*-\d*$/.test(options.range))
+            throw new NodeError('bad-configuration', 'expected --range A-B, such as 0-1023');
+          const response = await client.request(
+            'GET',
+            filePath(name),
+            options.range === undefined ? {} : { headers: { range: `bytes=${options.range}` } },
+          );
+          const total = Number(response.headers.get('content-length') ?? 0);
+          const bar = new ProgressBar(`get ${name}`);
+          const source =
+            response.body === null
+              ? Readable.from([])
+              : Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
+          const counted = meter((done) => bar.update(done, total));
           try {
-            await pipeline(source, counted, createWriteStream(partial));
-            await rename(partial, target);
-          } catch (error) {
-            rmSync(partial, { force: true });
-            throw error;
+            if (target === undefined) {
+              await pipeline(source, counted, process.stdout, { end: false });
+              return [undefined, ''];
+            }
+            const partial = `${target}.part`;
+            try {
+              await pipeline(source, counted, createWriteStream(partial));
+              await rename(partial, target);
+            } catch (error) {
+              rmSync(partial, { force: true });
+              throw error;
+            }
+          } finally {
+            bar.end();
           }
-        } finally {
-          bar.end();
-        }
-        return [{ name, file: target, bytes: total }, `${target}: ${bytes(total)}`];
-      }),
+          return [{ name, file: target, bytes: total }, `${target}: ${bytes(total)}`];
+        },
+      ),
     );
 
   program
@@ -103,8 +137,21 @@ export function fileCommands(program: Command, run: Runner): void {
     .action(
       run(async ({ client }) => {
         const { items } = await client.get<{ items: FileJson[] }>('/files');
-        const rows = items.map((file) => [file.name, bytes(file.sizeBytes), `${file.redundancy.data}+${file.redundancy.parity}`, healthText(file.health), file.createdAt.slice(0, 16).replace('T', ' ')]);
-        return [items, table(['NAME', 'SIZE', 'CODE', 'HEALTH', 'STORED'], rows, 'no files yet: "blocktree put FILE" stores one')];
+        const rows = items.map((file) => [
+          file.name,
+          bytes(file.sizeBytes),
+          `${file.redundancy.data}+${file.redundancy.parity}`,
+          healthText(file.health),
+          file.createdAt.slice(0, 16).replace('T', ' '),
+        ]);
+        return [
+          items,
+          table(
+            ['NAME', 'SIZE', 'CODE', 'HEALTH', 'STORED'],
+            rows,
+            'no files yet: "blocktree put FILE" stores one',
+          ),
+        ];
       }),
     );
 
@@ -125,19 +172,32 @@ export function fileCommands(program: Command, run: Runner): void {
       run(async ({ client }, name: string) => {
         const { items } = await client.get<{ items: FileJson[] }>('/files');
         const file = items.find((one) => one.name === name.normalize('NFC'));
-        if (file === undefined) throw new NodeError('not-found', `there is no file "${name}"; see "blocktree ls"`);
-        const health = await client.get<{ hosts: { nodeId: string; fragments: number; alive: boolean }[] }>(`${filePath(name)}/health`);
+        if (file === undefined)
+          throw new NodeError('not-found', `there is no file "${name}"; see "blocktree ls"`);
+        const health = await client.get<{ hosts: { nodeId: string; fragments: number; alive: boolean }[] }>(
+          `${filePath(name)}/health`,
+        );
         const text = [
           fields([
             ['name', file.name],
-            ['size', `${bytes(file.sizeBytes)} (${file.sizeBytes} bytes), ${bytes(file.storedBytes)} at hosts`],
+            [
+              'size',
+              `${bytes(file.sizeBytes)} (${file.sizeBytes} bytes), ${bytes(file.storedBytes)} at hosts`,
+            ],
             ['sha256', file.sha256],
             ['stored', file.createdAt],
-            ['redundancy', `${file.redundancy.data}+${file.redundancy.parity}${file.redundancy.weak ? ' (weak: below 99.99 % when a quarter of the hosts is away)' : ''}`],
+            [
+              'redundancy',
+              `${file.redundancy.data}+${file.redundancy.parity}${file.redundancy.weak ? ' (weak: below 99.99 % when a quarter of the hosts is away)' : ''}`,
+            ],
             ['health', healthText(file.health)],
           ]),
           '',
-          table(['HOST', 'FRAGMENTS', 'ALIVE'], health.hosts.map((host) => [host.nodeId, String(host.fragments), host.alive ? 'yes' : 'no']), 'an empty file has no fragments'),
+          table(
+            ['HOST', 'FRAGMENTS', 'ALIVE'],
+            health.hosts.map((host) => [host.nodeId, String(host.fragments), host.alive ? 'yes' : 'no']),
+            'an empty file has no fragments',
+          ),
         ].join('\n');
         return [{ ...file, hosts: health.hosts }, text];
       }),

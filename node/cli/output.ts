@@ -25,10 +25,20 @@ export function fields(entries: readonly (readonly [string, string])[]): string 
 }
 
 /** Columns under headings; `empty` where there are no rows. */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): string {
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  empty: string,
+): string {
   if (rows.length === 0) return empty;
-  const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const line = (cells: readonly string[]): string => cells.map((cell, i) => cell.padEnd(widths[i] as number)).join('  ').trimEnd();
+  const widths = headings.map((heading, i) =>
+    Math.max(heading.length, ...rows.map((row) => row[i]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i] as number))
+      .join('  ')
+      .trimEnd();
   return [line(headings), ...rows.map(line)].join('\n');
 }
 
@@ -52,7 +62,9 @@ export class ProgressBar {
     this.#lastMs = Date.now();
     const part = total === 0 ? 1 : Math.min(1, done / total);
     const filled = Math.round(part * 30);
-    process.stderr.write(`\r\x1b[2K${this.#label} [${'█'.repeat(filled)}${'·'.repeat(30 - filled)}] ${String(Math.floor(part * 100)).padStart(3)} %  ${bytes(done)} of ${bytes(total)} ${note}`);
+    process.stderr.write(
+      `\r\x1b[2K${this.#label} [${'█'.repeat(filled)}${'·'.repeat(30 - filled)}] ${String(Math.floor(part * 100)).padStart(3)} %  ${bytes(done)} of ${bytes(total)} ${note}`,
+    );
   }
 
   end(): void {

@@ -1,0 +1,260 @@
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { accountAddress, nodeAddress } from '../../ledger/ids.ts';
+import { openConsole } from '../api/server.ts';
+import { flagName, loadSettings, SETTINGS, type SettingName } from '../config/settings.ts';
+import type { ReadyMessage } from '../devnet/run.ts';
+import { runDevnet } from '../devnet/run.ts';
+import { NodeError } from '../errors.ts';
+import { createKeystore } from '../keys/keystore.ts';
+import { readGenesis, startNode, tpmAddress } from '../node.ts';
+import { openTpm } from '../tpm/open.ts';
+import type { Runner } from './main.ts';
+import { acorns, bytes, fields } from './output.ts';
+
+const names = Object.keys(SETTINGS) as SettingName[];
+
+function withSettings(command: Command): Command {
+  for (const name of names) command.option(`${flagName(name)} <value>`, SETTINGS[name].help);
+  return command;
+}
+
+/** The settings among a command's options. */
+function flagsOf(options: Record<string, unknown>): Partial<Record<SettingName, string>> {
+  const camel = (name: string): string =>
+    name.replaceAll(/[.-](\w)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(
+    names.flatMap((name) =>
+      options[camel(name)] === undefined ? [] : [[name, String(options[camel(name)])]],
+    ),
+  );
+}
+
+/** Resolves when the process is asked to stop; a second time ends it at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const ask = (): void => {
+      if (asked) process.exit(130);
+      asked = true;
+      resolve();
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask);
+    // A node of a development network ends with the process that started it.
+    process.on('disconnect', ask);
+  });
+}
+
+/** init, start, status, devnet, config. */
+export function nodeCommands(program: Command, run: Runner, version: string): void {
+  withSettings(program.command('init').description('make the keys of a real node, sealed to its TPM'))
+    .requiredOption('--network <file>', 'the network file to join')
+    .option(
+      '--words <words>',
+      'restore the account from its 24 words (they are read from standard input when "-")',
+    )
+    .action(
+      run(async ({ dataFolder }, options: Record<string, unknown> & { network: string; words?: string }) => {
+        const folder = dataFolder();
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        if (!existsSync(options.network))
+          throw new NodeError('not-found', `there is no network file ${options.network}`);
+        const target = join(folder, 'network.json');
+        if (!existsSync(target)) await copyFile(options.network, target);
+        const settings = loadSettings(folder, flagsOf(options));
+        const genesis = readGenesis(folder, settings);
+        const tpm = await openTpm(tpmAddress(folder, settings), genesis.kind);
+        try {
+          const words = options.words === '-' ? await readStandardInput() : options.words;
+          const keys = await createKeystore(folder, {
+            protection: { kind: 'tpm', tpm },
+            ...(words === undefined ? {} : { words }),
+          });
+          const ids = { accountId: accountAddress(keys.accountId), nodeId: nodeAddress(keys.nodeId) };
+          const text = [
+            fields([
+              ['account', ids.accountId],
+              ['node', ids.nodeId],
+              ['network', genesis.name],
+            ]),
+            '',
+            'Write these 24 words down and keep them offline. Who has them has the account; without them a broken chip takes it along:',
+            '',
+            keys.words,
+            '',
+            'Next: "blocktree tpm request FILE", have an issuer endorse it, "blocktree start", "blocktree tpm claim ANSWER".',
+          ].join('\n');
+          return [ids, text];
+        } finally {
+          await tpm.close();
+        }
+      }),
+    );
+
+  withSettings(program.command('start').description('run the node of a data folder')).action(
+    run(async ({ dataFolder }, options: Record<string, unknown>) => {
+      const folder = dataFolder();
+      const node = await startNode({
+        dataFolder: folder,
+        settings: loadSettings(folder, flagsOf(options)),
+        version,
+      });
+      const dashboard = fileURLToPath(new URL('../../dashboard', import.meta.url));
+      const stopped = stopSignal();
+      try {
+        const console_ = await openConsole(
+          node,
+          folder,
+          existsSync(join(dashboard, 'index.html')) ? dashboard : undefined,
+        );
+        const loginUrl = console_.loginUrl();
+        if (process.send !== undefined) process.send({ kind: 'ready', loginUrl } satisfies ReadyMessage);
+        else
+          process.stdout.write(`Blocktree runs. Dashboard: ${loginUrl}\nData: ${folder}. Ctrl-C stops it.\n`);
+        await stopped;
+        await console_.close();
+      } finally {
+        await node.close();
+      }
+      return [undefined, ''];
+    }),
+  );
+
+  program
+    .command('status')
+    .description('how the node is, and a new login link')
+    .action(
+      run(async ({ client }) => {
+        const status = await client.get<{
+          chainName: string;
+          height: number;
+          period: number;
+          peerCount: number;
+          uptimeMs: number;
+          storage: { usedBytes: number; offeredBytes: number };
+          halted: string | null;
+          catchingUpTo: number | null;
+          nodeId: string;
+        }>('/status');
+        const [wallet, earnings, link, alerts] = await Promise.all([
+          client.get<{ balanceGrains: string; accountId: string }>('/wallet'),
+          client.get<{ totalGrains: string }>('/host/earnings'),
+          client.send<{ code: string }>('POST', '/sessions/links'),
+          client.get<{ items: { severity: string; title: string; whatToDo: string }[] }>('/alerts'),
+        ]);
+        const loginUrl = `${client.base}/login#${link.code}`;
+        const text = [
+          fields([
+            ['network', `${status.chainName}, ${status.peerCount} peers`],
+            ['node', status.nodeId],
+            ['account', wallet.accountId],
+            [
+              'height',
+              `${status.height}, period ${status.period}${status.catchingUpTo === null ? '' : `, catching up to ${status.catchingUpTo}`}`,
+            ],
+            ['balance', acorns(wallet.balanceGrains)],
+            ['earned', acorns(earnings.totalGrains)],
+            ['storage', `${bytes(status.storage.usedBytes)} of ${bytes(status.storage.offeredBytes)} used`],
+            ['dashboard', loginUrl],
+          ]),
+          ...alerts.items.map(
+            (alert) => `\n${alert.severity.toUpperCase()}: ${alert.title}\n  ${alert.whatToDo}`,
+          ),
+        ].join('\n');
+        return [
+          {
+            ...status,
+            balanceGrains: wallet.balanceGrains,
+            totalGrains: earnings.totalGrains,
+            alerts: alerts.items,
+            loginUrl,
+          },
+          text,
+        ];
+      }),
+    );
+
+  program
+    .command('devnet')
+    .description('run a development network on this machine')
+    .option('--nodes <n>', 'how many nodes', '6')
+    .option('--period <ms>', 'length of a period', '10000')
+    .option('--console-port <port>', 'consoles listen on this plus the node number', '7070')
+    .option('--link-port <port>', 'links listen on this plus the node number', '7000')
+    .action(
+      run(
+        async (
+          { program: root },
+          options: { nodes: string; period: string; consolePort: string; linkPort: string },
+        ) => {
+          const number = (text: string, name: string, least: number, most: number): number => {
+            const value = Number(text);
+            if (!Number.isInteger(value) || value < least || value > most)
+              throw new NodeError(
+                'bad-configuration',
+                `expected --${name} from ${least} to ${most}, got "${text}"`,
+              );
+            return value;
+          };
+          const data = root.opts<{ data?: string }>().data ?? 'data';
+          const folder = join(data, 'devnet');
+          const stopped = stopSignal();
+          const say = (text: string): void => void process.stdout.write(`· ${text}\n`);
+          const devnet = await runDevnet(
+            {
+              folder,
+              nodes: number(options.nodes, 'nodes', 1, 30),
+              periodMs: number(options.period, 'period', 1_000, 86_400_000),
+              consolePort: number(options.consolePort, 'console-port', 1_024, 65_000),
+              linkPort: number(options.linkPort, 'link-port', 1_024, 65_000),
+            },
+            say,
+          );
+          say('claiming chips and offering storage');
+          await Promise.race([devnet.settled(), stopped]);
+          const dataFlag = data === 'data' ? '' : ` --data ${data}`;
+          process.stdout.write(
+            [
+              '',
+              'A development network runs on this machine.',
+              '',
+              `  Dashboard   ${devnet.loginUrl}`,
+              `  Data        ${folder}`,
+              '',
+              'Try, in another shell:',
+              `  npx blocktree${dataFlag} put README.md`,
+              `  npx blocktree${dataFlag} --node 2 host earnings`,
+              `  npx blocktree${dataFlag} ledger tree`,
+              '',
+              'Ctrl-C stops it; starting again finds everything as it was.',
+              '',
+            ].join('\n'),
+          );
+          await stopped;
+          say('stopping');
+          await devnet.stop();
+          return [undefined, ''];
+        },
+      ),
+    );
+
+  const config = program.command('config').description('the settings');
+  config
+    .command('show')
+    .description('the settings in force')
+    .action(
+      run(async ({ dataFolder }) => {
+        const settings = loadSettings(dataFolder(), {});
+        return [settings, fields(names.map((name) => [name, JSON.stringify(settings[name])]))];
+      }),
+    );
+}
+
+async function readStandardInput(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin) text += chunk;
+  return text.trim();
+}
