@@ -6,7 +6,7 @@ import { slabCapacity } from './slab-cipher.ts';
 import type { SlabPool } from './slab-pool.ts';
 
 /** Slabs that are coded or sent at once: with the pool's own, what bounds the memory of an upload. */
-const SLABS_IN_FLIGHT = 3;
+const SLABS_IN_FLIGHT = 2;
 
 export interface UploadOptions {
   readonly name: string;

@@ -21,14 +21,13 @@ export interface ReadyMessage {
 
 async function checkPort(port: number, what: string): Promise<void> {
   const server = createServer();
-  server.listen(port, '127.0.0.1');
-  const [event] = await Promise.race([
-    once(server, 'listening').then(() => ['free'] as const),
-    once(server, 'error').then(([error]) => [error as NodeJS.ErrnoException] as const),
-  ]);
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve);
+    server.listen(port, '127.0.0.1', () => resolve(undefined));
+  });
   server.close();
-  if (event === 'free') return;
-  if (event.code !== 'EADDRINUSE') throw event;
+  if (error === undefined) return;
+  if (error.code !== 'EADDRINUSE') throw error;
   throw new NodeError(
     'address-in-use',
     `port ${port} (${what}) is busy: is a development network running already? Stop what uses it, or give --console-port and --link-port for other ports`,
