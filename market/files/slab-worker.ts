@@ -38,7 +38,15 @@ export type SlabAnswer =
 const { ReedSolomonErasure } = createRequire(import.meta.url)(
   '@digitaldefiance/reed-solomon-erasure.wasm',
 ) as typeof import('@digitaldefiance/reed-solomon-erasure.wasm');
-const coder = ReedSolomonErasure.fromCurrentDirectorySync();
+const encoder = ReedSolomonErasure.fromCurrentDirectorySync();
+
+/**
+ * A decoder for one reconstruction. The library frees a buffer of its heap twice when it reconstructs, after which the
+ * next calls fail or corrupt: so no instance reconstructs more than once, nor encodes after.
+ */
+function newDecoder(): typeof encoder {
+  return ReedSolomonErasure.fromCurrentDirectorySync();
+}
 
 function check(result: number): void {
   if (result !== ReedSolomonErasure.RESULT_OK)
@@ -54,7 +62,7 @@ function complete(fragments: readonly (Uint8Array | undefined)[], { data, parity
   });
   if (present.filter(Boolean).length < data)
     throw new MarketError('not-enough-fragments', `expected ${data} fragments of a slab`);
-  if (!present.slice(0, data).every(Boolean)) check(coder.reconstruct(shards, data, parity, present));
+  if (!present.slice(0, data).every(Boolean)) check(newDecoder().reconstruct(shards, data, parity, present));
   return shards;
 }
 
@@ -71,14 +79,14 @@ function perform(task: SlabTask): { coded: CodedSlab } | { plain: Uint8Array } {
     case 'encode': {
       const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
       encryptSlab(task.plain, task.key, shards);
-      check(coder.encode(shards, data, parity));
+      check(encoder.encode(shards, data, parity));
       return { coded: split(shards) };
     }
     case 'decode':
       return { plain: decryptSlab(complete(task.fragments, task.scheme), task.key, task.length) };
     case 'rebuild': {
       const shards = complete(task.fragments, task.scheme);
-      check(coder.encode(shards, data, parity));
+      check(encoder.encode(shards, data, parity));
       return { coded: split(shards) };
     }
     default:

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReadableStream } from 'node:stream/web';
+import { normalName } from '../../market/files/manifest.ts';
 import { loadSettings } from '../config/settings.ts';
 import { NodeError } from '../errors.ts';
 
@@ -84,7 +85,7 @@ export class Client {
   }
 }
 
-/** A file's name in a path: every part escaped, slashes kept. */
+/** A file's name in a path: every part escaped, slashes kept. Throws MarketError `bad-name`. */
 export function filePath(name: string): string {
-  return `/files/${name.split('/').map(encodeURIComponent).join('/')}`;
+  return `/files/${normalName(name).split('/').map(encodeURIComponent).join('/')}`;
 }
