@@ -1,0 +1,60 @@
+/** How figures read. */
+
+const GRAINS = 1_000_000_000n;
+
+/** Acorns with as many decimals as matter. */
+export function acorns(grainsText: string | bigint): string {
+  const amount = BigInt(grainsText);
+  const absolute = amount < 0n ? -amount : amount;
+  const sign = amount < 0n ? '−' : '';
+  const whole = absolute / GRAINS;
+  const rest = (absolute % GRAINS).toString().padStart(9, '0');
+  const decimals =
+    whole >= 100n ? 2 : whole >= 1n ? 3 : absolute === 0n ? 0 : Math.min(9, rest.search(/[1-9]/) + 3);
+  const shown = rest.slice(0, decimals).replace(/0+$/, '');
+  return `${sign}${whole.toLocaleString('en')}${shown === '' ? '' : `.${shown}`}`;
+}
+
+export function grainsText(grains: string | bigint): string {
+  return `${BigInt(grains).toLocaleString('en')} grains`;
+}
+
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1_024 && unit < units.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+}
+
+export function short(id: string): string {
+  return id.length <= 16 ? id : `${id.slice(0, 9)}…${id.slice(-4)}`;
+}
+
+export function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
+}
+
+export function clock(iso: string): string {
+  return new Date(iso).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+}
+
+export function dateTime(iso: string): string {
+  return new Date(iso).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+/** Acorns that a person typed, in grains; `undefined` for anything else. */
+export function parseAcorns(text: string): bigint | undefined {
+  const match = /^(\d{1,10})(?:\.(\d{1,9}))?$/.exec(text.trim());
+  return match === null
+    ? undefined
+    : BigInt(match[1] as string) * GRAINS + BigInt((match[2] ?? '').padEnd(9, '0'));
+}

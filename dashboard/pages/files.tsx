@@ -1,0 +1,205 @@
+import { useRef, useState } from 'preact/hooks';
+import { type Contract, call, fileUrl, type Page, type StoredFile, useApi, useEvents } from '../api.ts';
+import { bytes, dateTime } from '../format.ts';
+import { Act, Badge, Bar, Card, Empty, Show, Table } from '../ui.tsx';
+import { Contracts } from './storage.tsx';
+
+interface Upload {
+  readonly name: string;
+  readonly size: number;
+  sent: number;
+  stored: number;
+  error: string | undefined;
+}
+
+/** Sends one file; `changed` hears of every step. Resolves when the network has it. */
+function send(file: File, upload: Upload, changed: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open('PUT', fileUrl(upload.name));
+    request.setRequestHeader('content-type', 'application/octet-stream');
+    request.upload.onprogress = (event) => {
+      upload.sent = event.loaded;
+      changed();
+    };
+    const fail = (text: string): void => {
+      upload.error = text;
+      changed();
+      resolve();
+    };
+    request.onerror = () => fail('The node stopped answering.');
+    request.onload = () => {
+      if (request.status === 201) return resolve();
+      try {
+        fail((JSON.parse(request.responseText) as { detail: string }).detail);
+      } catch {
+        fail(`The node answered ${request.status}.`);
+      }
+    };
+    request.send(file);
+  });
+}
+
+const HEALTH = { healthy: 'good', degraded: 'warn', lost: 'bad' } as const;
+
+export function Files() {
+  const files = useApi<Page<StoredFile>>('/files', ['audit', 'job']);
+  const wallet = useApi<{ accountId: string }>('/wallet', []);
+  const contracts = useApi<Page<Contract>>(
+    wallet.data && `/ledger/contracts?account=${wallet.data.accountId}&limit=200`,
+  );
+  const [uploads, setUploads] = useState<readonly Upload[]>([]);
+  const [over, setOver] = useState(false);
+  const [confirming, setConfirming] = useState<string>();
+  const input = useRef<HTMLInputElement>(null);
+
+  useEvents((type, data) => {
+    const event = data as { kind?: string; name?: string; sentBytes?: number };
+    if (type !== 'job' || event.kind !== 'upload') return;
+    setUploads((before) =>
+      before.map((one) =>
+        one.name === event.name ? Object.assign(one, { stored: event.sentBytes ?? one.stored }) : one,
+      ),
+    );
+  });
+
+  const add = async (list: FileList | null): Promise<void> => {
+    for (const file of list ?? []) {
+      const upload: Upload = {
+        name: file.name.normalize('NFC'),
+        size: file.size,
+        sent: 0,
+        stored: 0,
+        error: undefined,
+      };
+      setUploads((before) => [...before.filter(({ name }) => name !== upload.name), upload]);
+      await send(file, upload, () => setUploads((before) => [...before]));
+      if (upload.error === undefined) setUploads((before) => before.filter((one) => one !== upload));
+      files.reload();
+    }
+  };
+
+  return (
+    <div class="grid">
+      <section
+        class={over ? 'card wide drop over' : 'card wide drop'}
+        aria-label="Upload"
+        onDragOver={(event) => {
+          event.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          setOver(false);
+          void add(event.dataTransfer?.files ?? null);
+        }}
+      >
+        <p>
+          <strong>Drop files here</strong>, or{' '}
+          <button type="button" class="link" onClick={() => input.current?.click()}>
+            choose them
+          </button>
+          . They are encrypted on this machine before a byte leaves it.
+        </p>
+        <input
+          ref={input}
+          id="upload"
+          type="file"
+          multiple
+          hidden
+          onChange={(event) => void add(event.currentTarget.files)}
+        />
+        <div aria-live="polite">
+          {uploads.map((one) => (
+            <div key={one.name} class="upload">
+              <strong>{one.name}</strong>
+              {one.error === undefined ? (
+                <>
+                  <Bar
+                    part={one.size === 0 ? 1 : Math.max(one.sent * 0.3, one.stored) / one.size}
+                    label={`Upload of ${one.name}`}
+                  />
+                  <span class="note">
+                    {one.stored >= one.size
+                      ? 'waiting for the contracts to be final'
+                      : `${bytes(one.stored)} of ${bytes(one.size)} at hosts`}
+                  </span>
+                </>
+              ) : (
+                <p class="failure" role="alert">
+                  {one.error}
+                </p>
+              )}
+            </div>
+          ))}
+        </div>
+      </section>
+      <Card title="Files" wide>
+        <Show from={files}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No files yet">
+                What you store here is cut into fragments on several hosts; any few of them bring it back.
+              </Empty>
+            ) : (
+              <Table label="Files" head={['Name', 'Size', 'Fragments alive', 'Stored', '']}>
+                {items.map((file) => (
+                  <tr key={file.name}>
+                    <td class="path">
+                      <a href={fileUrl(file.name)} download={file.name.split('/').at(-1)}>
+                        {file.name}
+                      </a>
+                    </td>
+                    <td title={`${bytes(file.storedBytes)} at hosts`}>{bytes(file.sizeBytes)}</td>
+                    <td>
+                      <Badge tone={HEALTH[file.health.state]}>
+                        {file.health.fragmentsAlive} of {file.health.fragmentsTotal},{' '}
+                        {file.health.fragmentsNeeded} needed
+                      </Badge>
+                    </td>
+                    <td>{dateTime(file.createdAt)}</td>
+                    <td class="actions">
+                      {confirming === file.name ? (
+                        <span class="row">
+                          <Act
+                            danger
+                            label="Delete for good"
+                            run={() =>
+                              call('DELETE', fileUrl(file.name).replace('/api/v1', '')).then(files.reload)
+                            }
+                          />
+                          <button type="button" onClick={() => setConfirming(undefined)}>
+                            Keep
+                          </button>
+                        </span>
+                      ) : (
+                        <button
+                          type="button"
+                          aria-label={`Delete ${file.name}`}
+                          onClick={() => setConfirming(file.name)}
+                        >
+                          Delete
+                        </button>
+                      )}
+                    </td>
+                  </tr>
+                ))}
+              </Table>
+            )
+          }
+        </Show>
+      </Card>
+      <Card title="Contracts that I pay for" wide>
+        <Show from={contracts}>
+          {({ items }) => (
+            <Contracts
+              items={items.filter(({ renterId }) => renterId === wallet.data?.accountId)}
+              side="renter"
+            />
+          )}
+        </Show>
+      </Card>
+    </div>
+  );
+}

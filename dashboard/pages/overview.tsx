@@ -1,0 +1,129 @@
+import { type Alert, type Audit, type Earnings, type Page, type Status, useApi } from '../api.ts';
+import { bytes, duration } from '../format.ts';
+import { Amount, Badge, Bar, Card, Empty, Figure, Show } from '../ui.tsx';
+
+export function earnedSince(earnings: Earnings, sinceMs: number): bigint {
+  return earnings.byPeriod
+    .filter(({ startedAt }) => startedAt !== null && Date.parse(startedAt) >= sinceMs)
+    .reduce((sum, { totalGrains }) => sum + BigInt(totalGrains), 0n);
+}
+
+export function Overview() {
+  const status = useApi<Status>('/status', ['block', 'peer']);
+  const earnings = useApi<Earnings>('/host/earnings');
+  const wallet = useApi<{ balanceGrains: string; waiting: number }>('/wallet');
+  const alerts = useApi<Page<Alert>>('/alerts', ['alert', 'peer']);
+  const audits = useApi<Page<Audit>>('/host/audits', ['audit']);
+  const now = new Date();
+  const today = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
+  const month = new Date(now.getFullYear(), now.getMonth(), 1).getTime();
+  return (
+    <div class="grid">
+      <Card title="Earnings" wide>
+        <Show from={earnings}>
+          {(data) => (
+            <dl class="figures big">
+              <Figure label="Today">
+                <Amount grains={earnedSince(data, today)} />
+              </Figure>
+              <Figure label="This month">
+                <Amount grains={earnedSince(data, month)} />
+              </Figure>
+              <Figure label="Next month" note="from the contracts that live now">
+                <Amount grains={data.projectedMonthGrains} />
+              </Figure>
+              <Figure label="Balance">
+                {wallet.data === undefined ? '…' : <Amount grains={wallet.data.balanceGrains} />}
+              </Figure>
+            </dl>
+          )}
+        </Show>
+      </Card>
+      <Card title="What needs attention">
+        <Show from={alerts}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="Nothing. All is well.">
+                When something is wrong, it stands here with what to do.
+              </Empty>
+            ) : (
+              <ul class="alerts" aria-live="polite">
+                {items.map((alert) => (
+                  <li key={alert.id}>
+                    <Badge
+                      tone={
+                        alert.severity === 'critical'
+                          ? 'bad'
+                          : alert.severity === 'warning'
+                            ? 'warn'
+                            : 'quiet'
+                      }
+                    >
+                      {alert.severity}
+                    </Badge>
+                    <div>
+                      <strong>{alert.title}</strong>
+                      <p>{alert.whatToDo}</p>
+                    </div>
+                  </li>
+                ))}
+              </ul>
+            )
+          }
+        </Show>
+      </Card>
+      <Card title="Storage for others">
+        <Show from={status}>
+          {({ storage }) => (
+            <>
+              <p class="lead">
+                {bytes(storage.usedBytes)} <span class="unit">of {bytes(storage.offeredBytes)} offered</span>
+              </p>
+              <Bar
+                part={storage.offeredBytes === 0 ? 0 : storage.usedBytes / storage.offeredBytes}
+                label="Storage used"
+              />
+              <p class="note">
+                <a href="/storage">Volumes, offer and contracts</a>
+              </p>
+            </>
+          )}
+        </Show>
+      </Card>
+      <Card title="Ledger">
+        <Show from={status}>
+          {(data) => (
+            <dl class="figures">
+              <Figure label="Height">{data.height.toLocaleString('en')}</Figure>
+              <Figure label="Finality">
+                {data.finalityMs === null ? '–' : `${Math.round(data.finalityMs)} ms`}
+              </Figure>
+              <Figure label="Period">{data.period}</Figure>
+              <Figure label="Committee">
+                {data.committee.size} seats{data.committee.member ? ', this is one' : ''}
+              </Figure>
+            </dl>
+          )}
+        </Show>
+      </Card>
+      <Card title="This node">
+        <Show from={status}>
+          {(data) => {
+            const done = audits.data?.items ?? [];
+            const good = done.filter(({ ok }) => ok).length;
+            return (
+              <dl class="figures">
+                <Figure label="Up for">{duration(data.uptimeMs)}</Figure>
+                <Figure label="Peers">{data.peerCount}</Figure>
+                <Figure label="Audits of my hosts">
+                  {done.length === 0 ? '–' : `${((100 * good) / done.length).toFixed(1)} % good`}
+                </Figure>
+                <Figure label="Network">{data.chainName}</Figure>
+              </dl>
+            );
+          }}
+        </Show>
+      </Card>
+    </div>
+  );
+}

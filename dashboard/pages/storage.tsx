@@ -1,0 +1,272 @@
+import { useState } from 'preact/hooks';
+import {
+  type Audit,
+  type Contract,
+  call,
+  type Offer,
+  type Page,
+  type Status,
+  useApi,
+  type Volume,
+} from '../api.ts';
+import { acorns, bytes, clock, parseAcorns } from '../format.ts';
+import { Act, Amount, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
+
+const GIB = 2 ** 30;
+const MONTH_MS = 30 * 24 * 3_600_000;
+
+function OfferEditor({
+  offer,
+  status,
+  reload,
+}: {
+  offer: Offer | null;
+  status: Status | undefined;
+  reload: () => void;
+}) {
+  const [price, setPrice] = useState(
+    acorns(offer?.priceGrainsPerGiBPeriod ?? '100000000').replaceAll(',', ''),
+  );
+  const [egress, setEgress] = useState(acorns(offer?.egressGrainsPerGiB ?? '10000000').replaceAll(',', ''));
+  const [collateral, setCollateral] = useState(String(offer?.collateralPercent ?? 50));
+  const [longest, setLongest] = useState(String(offer?.periodsMax ?? 10_000));
+  const priceGrains = parseAcorns(price);
+  const egressGrains = parseAcorns(egress);
+  const valid =
+    priceGrains !== undefined &&
+    egressGrains !== undefined &&
+    /^\d{1,4}$/.test(collateral) &&
+    Number(collateral) <= 1_000 &&
+    /^[1-9]\d{0,6}$/.test(longest);
+  const full =
+    priceGrains === undefined || status === undefined
+      ? undefined
+      : (
+          priceGrains *
+          BigInt(Math.round(status.storage.offeredBytes / GIB)) *
+          BigInt(Math.max(1, Math.floor(MONTH_MS / status.periodMs)))
+        ).toString();
+  const send = (next: object | null) => call('PUT', '/host/offer', { offer: next }).then(reload);
+  return (
+    <form class="form" onSubmit={(event) => event.preventDefault()}>
+      <label>
+        Price a GiB and period, in acorns
+        <input
+          inputMode="decimal"
+          value={price}
+          aria-invalid={priceGrains === undefined}
+          onInput={(event) => setPrice(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        Egress a GiB, in acorns
+        <input
+          inputMode="decimal"
+          value={egress}
+          aria-invalid={egressGrains === undefined}
+          onInput={(event) => setEgress(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        Collateral, % of the storage price
+        <input
+          inputMode="numeric"
+          value={collateral}
+          onInput={(event) => setCollateral(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        Longest contract, in periods
+        <input
+          inputMode="numeric"
+          value={longest}
+          onInput={(event) => setLongest(event.currentTarget.value)}
+        />
+      </label>
+      <p class="note" aria-live="polite">
+        {full === undefined
+          ? 'Expected amounts such as 0.25.'
+          : `When full, this would earn ${acorns(full)} acorns a month.`}
+      </p>
+      <div class="row">
+        <Act
+          label={offer === null ? 'Offer storage' : 'Announce'}
+          disabled={!valid}
+          run={() =>
+            send({
+              priceGrainsPerGiBPeriod: String(priceGrains),
+              egressGrainsPerGiB: String(egressGrains),
+              collateralPercent: Number(collateral),
+              periodsMin: offer?.periodsMin ?? 1,
+              periodsMax: Number(longest),
+            })
+          }
+        />
+        {offer !== null && <Act danger label="Take no new contracts" run={() => send(null)} />}
+      </div>
+    </form>
+  );
+}
+
+const TONE = { active: 'good', ended: 'quiet', closed: 'quiet', failed: 'bad' } as const;
+
+export function Contracts({ items, side }: { items: readonly Contract[]; side: 'host' | 'renter' }) {
+  if (items.length === 0) return <Empty title="No contracts yet" />;
+  return (
+    <Table
+      label="Contracts"
+      head={['Contract', 'State', 'Size', side === 'host' ? 'Earned' : 'Paid', 'Periods', 'Next proof']}
+    >
+      {items.map((one) => (
+        <tr key={one.id}>
+          <td>
+            <Id id={one.id} kind="contract" />
+          </td>
+          <td>
+            <Badge tone={TONE[one.state]}>{one.state}</Badge>
+          </td>
+          <td>{bytes(one.sizeBytes)}</td>
+          <td>
+            <Amount grains={(BigInt(one.paidStorageGrains) + BigInt(one.paidEgressGrains)).toString()} />
+          </td>
+          <td>
+            {one.paidPeriods} paid
+            {one.missedPeriods > 0 && <Badge tone="bad">{one.missedPeriods} missed</Badge>}
+          </td>
+          <td>
+            {one.state === 'active' ? `period ${one.nextPeriod}, until ${one.provableUntilPeriod}` : '–'}
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+export function Storage() {
+  const volumes = useApi<Page<Volume>>('/host/volumes', ['payment']);
+  const offer = useApi<{ offer: Offer | null }>('/host/offer', []);
+  const status = useApi<Status>('/status');
+  const contracts = useApi<Page<Contract>>('/host/contracts');
+  const audits = useApi<Page<Audit>>('/host/audits', ['audit']);
+  const [folder, setFolder] = useState('');
+  const [size, setSize] = useState('100');
+  return (
+    <div class="grid">
+      <Card title="Volumes">
+        <Show from={volumes}>
+          {({ items }) => (
+            <ul class="plain">
+              {items.map((volume) => (
+                <li key={volume.id} class="volume">
+                  <strong class="path">{volume.folder}</strong>
+                  <Bar
+                    part={volume.limitBytes === 0 ? 0 : volume.usedBytes / volume.limitBytes}
+                    label={`Used of ${volume.folder}`}
+                    tone={volume.usedBytes > volume.limitBytes * 0.95 ? 'warn' : 'good'}
+                  />
+                  <span class="note">
+                    {bytes(volume.usedBytes)} of {bytes(volume.limitBytes)}
+                    {volume.draining && ' · draining'}
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Show>
+        <details>
+          <summary>Add a volume</summary>
+          <form class="form" onSubmit={(event) => event.preventDefault()}>
+            <label>
+              Folder on this machine
+              <input
+                value={folder}
+                placeholder="/mnt/disk2/blocktree"
+                onInput={(event) => setFolder(event.currentTarget.value)}
+              />
+            </label>
+            <label>
+              Size in GiB
+              <input
+                inputMode="decimal"
+                value={size}
+                onInput={(event) => setSize(event.currentTarget.value)}
+              />
+            </label>
+            <Act
+              label="Add"
+              disabled={!folder.startsWith('/') || !(Number(size) > 0)}
+              run={() =>
+                call('POST', '/host/volumes', { folder, limitBytes: Math.floor(Number(size) * GIB) }).then(
+                  volumes.reload,
+                )
+              }
+            />
+          </form>
+        </details>
+      </Card>
+      <Card title="Offer">
+        <Show from={offer}>
+          {(data) => (
+            <OfferEditor
+              key={JSON.stringify(data.offer)}
+              offer={data.offer}
+              status={status.data}
+              reload={offer.reload}
+            />
+          )}
+        </Show>
+      </Card>
+      <Card title="Contracts that this node keeps" wide>
+        <Show from={contracts}>{({ items }) => <Contracts items={items} side="host" />}</Show>
+      </Card>
+      <Card title="Audits of my hosts" wide>
+        <Show from={audits}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No audits yet">
+                Every period each host that keeps your fragments is asked for random pieces of them.
+              </Empty>
+            ) : (
+              <>
+                <div
+                  class="ticks"
+                  role="img"
+                  aria-label={`${items.filter(({ ok }) => ok).length} of ${items.length} audits were good`}
+                >
+                  {items
+                    .slice(0, 200)
+                    .reverse()
+                    .map((audit) => (
+                      <i
+                        key={`${audit.contractId}${audit.at}`}
+                        class={audit.ok ? 'ok' : 'failed'}
+                        title={`${clock(audit.at)} period ${audit.period}: ${audit.ok ? `${audit.latencyMs} ms` : audit.reason}`}
+                      />
+                    ))}
+                </div>
+                <Table label="Newest audits" head={['Time', 'Host', 'Period', 'Result']}>
+                  {items.slice(0, 12).map((audit) => (
+                    <tr key={`${audit.contractId}${audit.at}`}>
+                      <td>{clock(audit.at)}</td>
+                      <td>
+                        <Id id={audit.hostNodeId} />
+                      </td>
+                      <td>{audit.period}</td>
+                      <td>
+                        {audit.ok ? (
+                          <Badge tone="good">kept, {audit.latencyMs} ms</Badge>
+                        ) : (
+                          <Badge tone="bad">{audit.reason ?? 'failed'}</Badge>
+                        )}
+                      </td>
+                    </tr>
+                  ))}
+                </Table>
+              </>
+            )
+          }
+        </Show>
+      </Card>
+    </div>
+  );
+}

@@ -1,0 +1,219 @@
+import { useMemo, useRef, useState } from 'preact/hooks';
+import qrcode from 'qrcode-generator';
+import { call, type HistoryEntry, type Page, type TpmStatus, useApi } from '../api.ts';
+import { acorns, parseAcorns } from '../format.ts';
+import { Act, Amount, Badge, Card, Figure, Id, Show } from '../ui.tsx';
+import { History } from './ledger.tsx';
+
+function QrCode({ text }: { text: string }) {
+  const path = useMemo(() => {
+    const code = qrcode(0, 'M');
+    code.addData(text.toUpperCase(), 'Alphanumeric');
+    code.make();
+    const size = code.getModuleCount();
+    let d = '';
+    for (let y = 0; y < size; y++)
+      for (let x = 0; x < size; x++) if (code.isDark(y, x)) d += `M${x} ${y}h1v1h-1z`;
+    return { d, size };
+  }, [text]);
+  return (
+    <svg
+      class="qr"
+      viewBox={`-2 -2 ${path.size + 4} ${path.size + 4}`}
+      role="img"
+      aria-label="QR code of the address"
+    >
+      <rect x="-2" y="-2" width={path.size + 4} height={path.size + 4} fill="#fff" />
+      <path d={path.d} fill="#1d2a21" />
+    </svg>
+  );
+}
+
+function Send({ reload }: { reload: () => void }) {
+  const [to, setTo] = useState('');
+  const [amount, setAmount] = useState('');
+  const [memo, setMemo] = useState('');
+  const [confirm, setConfirm] = useState(false);
+  const [sent, setSent] = useState<{ transactionId: string; height: number }>();
+  const key = useRef(crypto.randomUUID());
+  const grains = parseAcorns(amount);
+  const valid =
+    /^acorn1[0-9a-z]{30,}$/.test(to.trim()) &&
+    grains !== undefined &&
+    grains > 0n &&
+    new TextEncoder().encode(memo).length <= 64;
+  if (sent !== undefined) {
+    return (
+      <div aria-live="polite">
+        <p>
+          <strong>Sent.</strong> Final in <a href={`/ledger/block/${sent.height}`}>block {sent.height}</a>,
+          transaction <Id id={sent.transactionId} kind="tx" />.
+        </p>
+        <button
+          type="button"
+          onClick={() => {
+            key.current = crypto.randomUUID();
+            setSent(undefined);
+            setConfirm(false);
+            setAmount('');
+            setMemo('');
+          }}
+        >
+          Send again
+        </button>
+      </div>
+    );
+  }
+  if (confirm && grains !== undefined) {
+    return (
+      <div>
+        <p>
+          Send <strong>{acorns(grains)} acorns</strong> to
+        </p>
+        <p class="path">{to.trim()}</p>
+        {memo !== '' && <p class="note">Memo, for everybody to read: “{memo}”</p>}
+        <p class="note">What is sent cannot be called back.</p>
+        <div class="row">
+          <Act
+            label="Send now"
+            run={() =>
+              call<{ transactionId: string; height: number }>(
+                'POST',
+                '/wallet/transfers',
+                { to: to.trim(), amountGrains: String(grains), memo },
+                { 'idempotency-key': key.current },
+              ).then((done) => {
+                setSent(done);
+                reload();
+              })
+            }
+          />
+          <button type="button" onClick={() => setConfirm(false)}>
+            Back
+          </button>
+        </div>
+      </div>
+    );
+  }
+  return (
+    <form
+      class="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (valid) setConfirm(true);
+      }}
+    >
+      <label>
+        To
+        <input
+          value={to}
+          placeholder="acorn1…"
+          autocomplete="off"
+          spellcheck={false}
+          onInput={(event) => setTo(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        Amount in acorns
+        <input
+          inputMode="decimal"
+          value={amount}
+          placeholder="12.5"
+          onInput={(event) => setAmount(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        Memo (public, up to 64 bytes)
+        <input value={memo} onInput={(event) => setMemo(event.currentTarget.value)} />
+      </label>
+      <button class="primary" type="submit" disabled={!valid}>
+        Continue
+      </button>
+    </form>
+  );
+}
+
+function Chip({ tpm, reload }: { tpm: TpmStatus; reload: () => void }) {
+  return (
+    <>
+      <dl class="figures">
+        <Figure label="Kind">{tpm.kind === 'software' ? 'Software (development only)' : 'TPM 2.0'}</Figure>
+        <Figure label="Manufacturer">{tpm.manufacturer}</Figure>
+        <Figure label="Chip">
+          <Id id={tpm.ekId} />
+        </Figure>
+        <Figure label="Claim">
+          {tpm.claimed !== null ? (
+            <a href={`/ledger/block/${tpm.claimed.height}`}>
+              <Badge tone="good">claimed in block {tpm.claimed.height}</Badge>
+            </a>
+          ) : tpm.endorsed ? (
+            <Badge tone="warn">endorsed, not claimed</Badge>
+          ) : (
+            <Badge tone="warn">not endorsed</Badge>
+          )}
+        </Figure>
+        {tpm.claimed !== null && (
+          <Figure label="It brought">
+            <Amount grains={tpm.claimed.denominationGrains} />
+          </Figure>
+        )}
+      </dl>
+      {tpm.claimed === null && (
+        <ol class="steps">
+          <li class={tpm.endorsed ? 'done' : 'now'}>
+            An issuer endorses the chip: <code>blocktree tpm request FILE</code>, send the file, keep the
+            answer.
+          </li>
+          <li class={tpm.endorsed ? 'now' : ''}>
+            {tpm.endorsed ? (
+              <Act label="Claim it" run={() => call('POST', '/tpm/claim').then(reload)} />
+            ) : (
+              'Claim it here, or with “blocktree tpm claim ANSWER”.'
+            )}
+          </li>
+        </ol>
+      )}
+    </>
+  );
+}
+
+export function Wallet() {
+  const wallet = useApi<{ accountId: string; balanceGrains: string; waiting: number }>('/wallet');
+  const tpm = useApi<TpmStatus>('/tpm', []);
+  const history = useApi<Page<HistoryEntry>>(
+    wallet.data && `/ledger/accounts/${wallet.data.accountId}/history?limit=30`,
+  );
+  return (
+    <div class="grid">
+      <Card title="Balance">
+        <Show from={wallet}>
+          {(data) => (
+            <div class="address">
+              <QrCode text={data.accountId} />
+              <div>
+                <p class="lead">
+                  <Amount grains={data.balanceGrains} />
+                </p>
+                {data.waiting > 0 && <p class="note">{data.waiting} transactions on their way</p>}
+                <p class="path">{data.accountId}</p>
+                <button type="button" onClick={() => void navigator.clipboard.writeText(data.accountId)}>
+                  Copy address
+                </button>
+              </div>
+            </div>
+          )}
+        </Show>
+      </Card>
+      <Card title="Send">
+        <Send reload={wallet.reload} />
+      </Card>
+      <Card title="TPM" wide>
+        <Show from={tpm}>{(data) => <Chip tpm={data} reload={tpm.reload} />}</Show>
+      </Card>
+      <Card title="History" wide>
+        <Show from={history}>{({ items }) => <History items={items} />}</Show>
+      </Card>
+    </div>
+  );
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { Devnet } from '../support/devnet.ts';
+
+/** The dashboard of a real network in a real browser. Screenshots stay in `artefacts/`. */
+
+const PAGES = ['Overview', 'Earnings', 'Storage', 'Files', 'Ledger', 'Wallet', 'Network', 'Settings'];
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const artefacts = 'artefacts';
+const devnet = new Devnet({ consolePort: 17_570, linkPort: 17_500, periodMs: 2_000 });
+let browser: Browser;
+let page: Page;
+const problems: string[] = [];
+
+before(async () => {
+  mkdirSync(artefacts, { recursive: true });
+  await devnet.start();
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+    ],
+  });
+  const context = await browser.newContext({
+    viewport: { width: 1440, height: 900 },
+    bypassCSP: true,
+    acceptDownloads: true,
+    reducedMotion: 'reduce',
+  });
+  page = await context.newPage();
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text());
+  });
+});
+after(async () => {
+  await browser?.close();
+  await devnet.remove();
+});
+
+async function visit(name: string): Promise<void> {
+  await page.getByRole('navigation').getByRole('link', { name, exact: true }).click();
+  await page.getByRole('heading', { level: 1, name }).waitFor();
+  await page.waitForFunction(() => document.querySelector('.loading') === null);
+}
+
+async function violations(): Promise<readonly string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations: found } = await (
+      globalThis as unknown as {
+        axe: {
+          run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+        };
+      }
+    ).axe.run();
+    return found.map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} ${node.failureSummary}`).join(' | ')}`,
+    );
+  });
+}
+
+test('a browser without a login is told how to get one', async () => {
+  await page.goto(new URL('/', devnet.loginUrl).href);
+  await page.getByText('npx blocktree status').waitFor();
+  problems.length = 0;
+});
+
+test('the printed link logs in once, and the code leaves the address', async () => {
+  await page.goto(devnet.loginUrl);
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  assert.equal(new URL(page.url()).hash, '');
+  const again = await fetch(new URL('/api/v1/sessions', devnet.loginUrl), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code: new URL(devnet.loginUrl).hash.slice(1) }),
+  });
+  assert.equal(again.status, 401);
+});
+
+test('a file goes up by the page and comes back the same', async () => {
+  const content = randomBytes(3_000_000);
+  const path = join(devnet.folder, 'holiday.jpg');
+  writeFileSync(path, content);
+  await visit('Files');
+  await page.locator('#upload').setInputFiles(path);
+  const link = page.getByRole('link', { name: 'holiday.jpg' });
+  await link.waitFor({ timeout: 30_000 });
+  const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  assert.deepEqual(readFileSync(await download.path()), content);
+  await page.getByText('4 of 4, 2 needed').waitFor();
+});
+
+test('earnings appear without a reload, with a plot', async () => {
+  await page.goto((await devnet.cli<{ loginUrl: string }>(6, 'status')).loginUrl);
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  await visit('Earnings');
+  await page.locator('.plot canvas').waitFor({ timeout: 30_000 });
+  const total = page.locator('header .total .amount');
+  const before = await total.getAttribute('title');
+  await page.waitForFunction(
+    (old) => document.querySelector('header .total .amount')?.getAttribute('title') !== old,
+    before,
+    { timeout: 20_000 },
+  );
+});
+
+test('money is sent with a confirm step, and the history shows it', async () => {
+  const { accountId } = await devnet.cli<{ accountId: string }>(2, 'wallet', 'address');
+  await visit('Wallet');
+  await page.getByLabel('To', { exact: true }).fill(accountId);
+  await page.getByLabel('Amount in acorns').fill('12.5');
+  await page.getByLabel(/Memo/).fill('for lunch');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('button', { name: 'Send now' }).click();
+  await page.getByText('Sent.').waitFor({ timeout: 15_000 });
+  await page.getByText('“for lunch”').waitFor({ timeout: 15_000 });
+});
+
+test('an id leads to what it names', async () => {
+  await visit('Ledger');
+  await page.getByRole('searchbox').fill('1');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByRole('heading', { level: 2, name: 'Block 1' }).waitFor();
+  await page.getByRole('link', { name: '← Ledger' }).click();
+  await page.getByRole('searchbox').fill('nonsense');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByRole('alert').getByText('Nothing on the ledger').waitFor();
+  problems.length = 0;
+});
+
+test('every page is accessible, in light and dark, wide and on a phone', async () => {
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [size, viewport] of [
+      ['wide', { width: 1440, height: 900 }],
+      ['phone', { width: 390, height: 844 }],
+    ] as const) {
+      await page.setViewportSize(viewport);
+      for (const name of PAGES) {
+        await visit(name);
+        assert.deepEqual(await violations(), [], `${name}, ${scheme}, ${size}`);
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        assert(overflow <= 1, `${name} is ${overflow} px wider than a ${size} screen`);
+        await page.screenshot({ path: join(artefacts, `${name.toLowerCase()}-${scheme}-${size}.png`) });
+      }
+    }
+  }
+  assert.deepEqual(problems, []);
+});
