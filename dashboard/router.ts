@@ -46,6 +46,6 @@ export function interceptLinks(): void {
       return;
     event.preventDefault();
     go(link.pathname);
-    document.querySelector<HTMLElement>('main')?.focus();
+    document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true });
   });
 }

@@ -19,18 +19,6 @@ export function grains(value: bigint | number): Grains {
 
 export const ZERO_GRAINS = 0n as Grains;
 
-/** Sum of amounts. Throws `amount-out-of-range` beyond u64. */
-export function add(...amounts: readonly Grains[]): Grains {
-  let sum = 0n;
-  for (const amount of amounts) sum += amount;
-  return grains(sum);
-}
-
-/** a − b. Throws `amount-out-of-range` below zero. */
-export function subtract(a: Grains, b: Grains): Grains {
-  return grains(a - b);
-}
-
 /** The smaller of two amounts. */
 export function least(a: Grains, b: Grains): Grains {
   return a < b ? a : b;

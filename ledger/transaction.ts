@@ -19,7 +19,7 @@ import {
   signatureCodec,
   tagged,
 } from './codec.ts';
-import { sign, signingDigest, verify } from './crypto/secp256k1.ts';
+import { sign, signingDigest } from './crypto/secp256k1.ts';
 import { sha256 } from './crypto/sha256.ts';
 import { LedgerError } from './errors.ts';
 import { type Grains, grains } from './grains.ts';
@@ -315,15 +315,6 @@ export function signTransaction(transaction: UnsignedTransaction, secretKey: Uin
     ...transaction,
     signature: sign(signingDigest('transaction', unsignedBytes(transaction)), secretKey),
   };
-}
-
-/** Whether the sender signed it. */
-export function verifyTransaction(transaction: Transaction): boolean {
-  return verify(
-    transaction.signature,
-    signingDigest('transaction', unsignedBytes(transaction)),
-    idBytes(transaction.sender),
-  );
 }
 
 /** The least fee of a transaction of `bytes` signed bytes: the floor for every begun KiB. */

@@ -44,7 +44,7 @@ function Plot({ data }: { data: EarningsData['byPeriod'] }) {
         legend: { show: false },
         cursor: { y: false },
         scales: {
-          x: { time: false },
+          x: { time: false, range: (_, min, max) => [min - 0.6, max + 0.6] },
           y: { range: (_, min, max) => [Math.min(0, min), max <= 0 ? 1 : max * 1.1] },
         },
         axes: [
@@ -55,14 +55,7 @@ function Plot({ data }: { data: EarningsData['byPeriod'] }) {
           {
             ...axis,
             size: 76,
-            values: (_, splits) =>
-              splits.map((split) =>
-                split === 0
-                  ? '0'
-                  : Math.abs(split) < 0.001
-                    ? split.toExponential(0)
-                    : `${+split.toPrecision(3)}`,
-              ),
+            values: (_, splits) => splits.map((split) => `${+split.toPrecision(3)}`),
           },
         ],
         series: [

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { campaign } from './campaign.ts';
+import { firstNotice, MUTANTS } from './mutants.ts';
+import { simulate } from './world.ts';
+
+const SEEDS = 2_000;
+const WALL_MS = 150_000;
+const MUTANT_SEEDS = 1_500;
+
+test('no seed finds a fork, a contradicted vote, a lost transaction or a stall', () => {
+  const startedMs = Date.now();
+  const { seeds, failures, virtualHours, counters } = campaign(1, SEEDS, startedMs + WALL_MS);
+  console.log(
+    `seeds ${seeds} of ${SEEDS}, virtual hours ${virtualHours.toFixed(1)} in ${((Date.now() - startedMs) / 1_000).toFixed(0)} s, violations ${failures.length}`,
+  );
+  assert.deepEqual(failures, []);
+  // Every rule and fault must have happened somewhere, or the campaign proved less than it seems.
+  for (const name of [
+    'crashes',
+    'partitions',
+    'double votes',
+    'equivocating proposals',
+    'gap repairs',
+    'proposed again',
+    'invalid blocks refused',
+    'votes nullify',
+    'votes finalize',
+  ]) {
+    assert((counters.get(name) ?? 0) > 0, `never happened: ${name}`);
+  }
+});
+
+test('a seed replays exactly', () => {
+  for (const seed of [3, 17, 99]) assert.equal(simulate(seed).fingerprint, simulate(seed).fingerprint);
+});
+
+for (const mutant of MUTANTS) {
+  test(`notices the mutant: ${mutant.name}`, async () => {
+    assert.notEqual(await firstNotice(mutant, MUTANT_SEEDS), undefined);
+  });
+}
