@@ -110,6 +110,7 @@ export function simulate(
   const splitChance = dice.shape.next() * 0.12;
   const oneWay = dice.shape.chance(0.5);
   const syncMaxMs = dice.shape.whole(1, 60);
+  const slowChance = dice.shape.next() * 0.1;
 
   const ids = Array.from(
     { length: count + followers },
@@ -311,9 +312,10 @@ export function simulate(
             break;
           case 'sync': {
             const batch = [...this.#unsynced];
+            const syncMs = dice.disk.whole(1, syncMaxMs) * (!healed && dice.disk.chance(slowChance) ? 40 : 1);
             // The worst moment to die: between saying a thing and having it on disk.
             if (!healed && dice.disk.chance(crashChance * 0.05)) {
-              later(dice.disk.whole(0, syncMaxMs), () => this.up && this.crash());
+              later(dice.disk.whole(0, syncMs), () => this.up && !healed && this.crash());
             }
             const done = (): void => {
               this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
@@ -322,11 +324,11 @@ export function simulate(
             };
             if (mutation.sendBeforeSync === true) {
               later(0, () => this.give({ kind: 'synced', sequence: effect.sequence }));
-              later(dice.disk.whole(1, syncMaxMs), () => {
+              later(syncMs, () => {
                 this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
                 this.disk.records.push(...batch);
               });
-            } else later(dice.disk.whole(1, syncMaxMs), done);
+            } else later(syncMs, done);
             break;
           }
           case 'send':

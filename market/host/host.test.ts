@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { beforeEach, test } from 'node:test';
+import { verify } from '../../ledger/crypto/secp256k1.ts';
+import { grains } from '../../ledger/grains.ts';
+import { type ContractId, type Hash, hashId, idBytes, type NodeId } from '../../ledger/ids.ts';
+import { FRAGMENT_BYTES, fragmentRoot, leafHash, verifyMerkleProof } from '../../ledger/merkle.ts';
+import { pairKey } from '../../ledger/state/contract-due.ts';
+import { accountOf } from '../../ledger/state/draft.ts';
+import { PAIRS } from '../../ledger/state/entities.ts';
+import { type StorageOffer, type StorageTerms, termsDigest } from '../../ledger/transaction.ts';
+import { LedgerWorld, type Person } from '../../test/support/ledger-world.ts';
+import { MarketError, type MarketErrorCode } from '../errors.ts';
+import { commitmentOf } from '../fragment-list.ts';
+import type { KeyValues, MarketLedger } from '../interfaces.ts';
+import { Host, PENDING_BYTES_MAX } from './host.ts';
+import type { FragmentShelf } from './shelf.ts';
+
+class MemoryStore implements KeyValues {
+  readonly rows = new Map<string, Uint8Array>();
+  get(key: string) {
+    return this.rows.get(key);
+  }
+  async write(changes: readonly { key: string; value: Uint8Array | undefined }[]) {
+    for (const { key, value } of changes)
+      value === undefined ? this.rows.delete(key) : this.rows.set(key, value);
+  }
+  async range(prefix: string) {
+    return [...this.rows].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value }));
+  }
+}
+
+class MemoryShelf implements FragmentShelf {
+  limitBytes = 1_000 * FRAGMENT_BYTES;
+  readonly kept = new Map<Hash, Uint8Array>();
+  storedAtMs = 0;
+  get usedBytes() {
+    return this.kept.size * FRAGMENT_BYTES;
+  }
+  has(root: Hash) {
+    return this.kept.has(root);
+  }
+  storedMs(root: Hash) {
+    return this.kept.has(root) ? this.storedAtMs : undefined;
+  }
+  roots() {
+    return this.kept.keys();
+  }
+  async put(root: Hash, bytes: Uint8Array) {
+    this.kept.set(root, bytes);
+  }
+  async get(root: Hash) {
+    return this.kept.get(root);
+  }
+  async remove(roots: readonly Hash[]) {
+    for (const root of roots) this.kept.delete(root);
+  }
+}
+
+const OFFER: StorageOffer = {
+  priceGrainsPerGiBPeriod: grains(1_024_000),
+  egressGrainsPerGiB: grains(1_024),
+  collateralPercent: 50,
+  freeBytes: 0,
+  periodsMin: 2,
+  periodsMax: 100,
+};
+
+let world: LedgerWorld;
+let renter: Person;
+let owner: Person;
+let shelf: MemoryShelf;
+let store: MemoryStore;
+let host: Host;
+let offer: StorageOffer | undefined;
+let nowMs = 0;
+
+function viewOf(person: Person): MarketLedger {
+  const between = (renterId: Person['accountId'], nodeId: NodeId) => {
+    const ekId = world.people.find((one) => one.nodeId === nodeId)?.ekId as Person['ekId'];
+    const id = world.state.read(PAIRS, pairKey(renterId, ekId))?.contractId;
+    const contract = id && world.contract(id);
+    return id === undefined || contract === undefined ? undefined : { id, contract };
+  };
+  return {
+    chainId: world.rules.chainId,
+    parameters: world.rules.parameters,
+    accountId: person.accountId,
+    nodeId: person.nodeId,
+    period: () => world.period,
+    periodProgress: () => 0,
+    beacon: () => undefined,
+    balanceGrains: (id) => accountOf(world.state, id).balanceGrains,
+    contract: (id) => world.contract(id),
+    contractBetween: between,
+    contractsOf: async () => world.people.flatMap((one) => between(one.accountId, person.nodeId) ?? []),
+    hostNodeOf: () => person.nodeId,
+    offers: async () => [],
+    ownOffer: () => offer,
+  };
+}
+
+const fragment = () => {
+  const bytes = new Uint8Array(randomBytes(FRAGMENT_BYTES));
+  return { bytes, root: hashId<Hash>(fragmentRoot(bytes)) };
+};
+const refuses = (code: MarketErrorCode, task: () => Promise<unknown>) =>
+  assert.rejects(task, (error) => error instanceof MarketError && error.code === code);
+
+function termsOver(roots: readonly Hash[], more: Partial<StorageTerms> = {}): StorageTerms {
+  const { root, leafCount } = commitmentOf(roots);
+  return {
+    hostNodeId: owner.nodeId,
+    priceGrainsPerGiBPeriod: OFFER.priceGrainsPerGiBPeriod,
+    egressGrainsPerGiB: OFFER.egressGrainsPerGiB,
+    root,
+    leafCount,
+    startPeriod: world.period + 1,
+    endPeriod: world.period + 10,
+    escrowGrains: grains(1_000 * 10 * roots.length + 100),
+    collateralGrains: grains(500 * 10 * roots.length),
+    ...more,
+  };
+}
+
+/** A contract over fragments that were sent first. */
+async function contract(count: number): Promise<{ id: ContractId; roots: Hash[] }> {
+  const fragments = Array.from({ length: count }, fragment);
+  for (const { root, bytes } of fragments) await host.storeFragment(renter.accountId, root, bytes);
+  const roots = fragments.map(({ root }) => root);
+  const terms = termsOver(roots);
+  const hostSignature = await host.signTerms(renter.accountId, terms, roots);
+  const { refused, ids } = world.block([[renter, { kind: 'storage.open', ...terms, hostSignature }]]);
+  assert.equal(refused[0], undefined);
+  const id = ids[0] as ContractId;
+  await host.adopt(id, world.contract(id) as never);
+  return { id, roots };
+}
+
+beforeEach(() => {
+  world = new LedgerWorld(['proposer', 'renter', 'host']);
+  [, renter, owner] = world.people as [Person, Person, Person];
+  shelf = new MemoryShelf();
+  store = new MemoryStore();
+  offer = OFFER;
+  nowMs = 0;
+  host = new Host({ ledger: viewOf(owner), shelf, store, nodeSecret: owner.nodeSecret, now: () => nowMs });
+});
+
+test('a host keeps what it agreed to and proves every leaf of it', async () => {
+  const { id, roots } = await contract(3);
+  const { root, leafCount } = commitmentOf(roots);
+  const leaves = [0, 1_023, 1_024, 3_071];
+  const proofs = await host.prove(id, 0, leaves);
+  for (const [i, { leaf, path }] of proofs.entries()) {
+    assert(
+      verifyMerkleProof({
+        root: idBytes(root),
+        leafHash: leafHash(leaf),
+        index: leaves[i] as number,
+        leafCount,
+        path: path.map(idBytes),
+      }),
+    );
+  }
+  await refuses('bad-range', () => host.prove(id, 0, [3_072]));
+  assert.throws(() => host.answerChallenge(owner.accountId, id, 0, [0]), MarketError);
+});
+
+test('fragments are refused with the reason', async () => {
+  const { root, bytes } = fragment();
+  await refuses('wrong-size', () => host.storeFragment(renter.accountId, root, bytes.subarray(1)));
+  await refuses('wrong-root', () => host.storeFragment(renter.accountId, fragment().root, bytes));
+  await refuses('renter-out-of-escrow', () =>
+    host.storeFragment('02'.padEnd(66, '0') as Person['accountId'], root, bytes),
+  );
+  shelf.limitBytes = 0;
+  await refuses('no-room', () => host.storeFragment(renter.accountId, root, bytes));
+  shelf.limitBytes = 10_000 * FRAGMENT_BYTES;
+  offer = undefined;
+  await refuses('not-offering', () => host.storeFragment(renter.accountId, root, bytes));
+  offer = OFFER;
+  for (let sent = 0; sent < PENDING_BYTES_MAX; sent += FRAGMENT_BYTES) {
+    const next = new Uint8Array(FRAGMENT_BYTES);
+    new DataView(next.buffer).setUint32(0, sent);
+    await host.storeFragment(renter.accountId, hashId<Hash>(fragmentRoot(next)), next);
+  }
+  await refuses('too-many-bytes-in-flight', () => host.storeFragment(renter.accountId, root, bytes));
+});
+
+test('terms are signed only over what is held, at the price that is asked, with no more collateral than offered', async () => {
+  const { root, bytes } = fragment();
+  await refuses('bad-terms', () => host.signTerms(renter.accountId, termsOver([root]), [root]));
+  await host.storeFragment(renter.accountId, root, bytes);
+  const bad: [MarketErrorCode, Partial<StorageTerms>][] = [
+    ['price-too-low', { priceGrainsPerGiBPeriod: grains(1) }],
+    ['price-too-low', { egressGrainsPerGiB: grains(1) }],
+    ['bad-terms', { collateralGrains: grains(5_001) }],
+    ['bad-terms', { escrowGrains: grains(9_999) }],
+    ['bad-terms', { endPeriod: 1 }],
+    ['bad-terms', { endPeriod: 500, escrowGrains: grains(1_000_000) }],
+    ['bad-terms', { startPeriod: 50, endPeriod: 60 }],
+    ['bad-terms', { leafCount: 2_048 }],
+    ['bad-terms', { hostNodeId: renter.nodeId }],
+  ];
+  for (const [code, change] of bad)
+    await refuses(code, () => host.signTerms(renter.accountId, termsOver([root], change), [root]));
+  const terms = termsOver([root]);
+  const signature = await host.signTerms(renter.accountId, terms, [root]);
+  assert(verify(signature, termsDigest(world.rules.chainId, renter.accountId, terms), idBytes(owner.nodeId)));
+});
+
+test('only the renter of a contract reads its fragments, and only while its escrow covers them', async () => {
+  const { id, roots } = await contract(1);
+  await refuses('contract-unknown', () => host.readFragment(owner.accountId, roots[0] as Hash));
+  const price = 1; // 1,024 grains a GiB: a grain a fragment
+  for (let read = 0; read < 100; read += price) await host.readFragment(renter.accountId, roots[0] as Hash);
+  assert.equal(host.egressBytes(id), 100 * FRAGMENT_BYTES);
+  await refuses('renter-out-of-escrow', () => host.readFragment(renter.accountId, roots[0] as Hash));
+});
+
+test('the sweep deletes what nobody covers, and nothing that a live contract does', async () => {
+  const { roots } = await contract(2);
+  const stray = fragment();
+  await host.storeFragment(renter.accountId, stray.root, stray.bytes);
+  assert.equal(await host.sweep(), 0);
+  nowMs = 3_600_000;
+  assert.equal(await host.sweep(), 1);
+  assert(!shelf.has(stray.root));
+  for (const root of roots) assert(shelf.has(root));
+});
+
+test('a restart keeps agreements that became final meanwhile', async () => {
+  const { root, bytes } = fragment();
+  await host.storeFragment(renter.accountId, root, bytes);
+  const terms = termsOver([root]);
+  const hostSignature = await host.signTerms(renter.accountId, terms, [root]);
+  const { ids } = world.block([[renter, { kind: 'storage.open', ...terms, hostSignature }]]);
+  const again = new Host({
+    ledger: viewOf(owner),
+    shelf,
+    store,
+    nodeSecret: owner.nodeSecret,
+    now: () => nowMs,
+  });
+  await again.open();
+  assert.equal((await again.prove(ids[0] as ContractId, 0, [5])).length, 1);
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { type Hash, hashId } from '../../ledger/ids.ts';
+import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
+import { MarketError } from '../../market/errors.ts';
+import { FragmentStore } from './fragment-store.ts';
+import { LevelKeyValues } from './key-values.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'blocktree-fragments-'));
+after(() => rmSync(base, { recursive: true, force: true }));
+
+const fragment = () => {
+  const bytes = new Uint8Array(randomBytes(FRAGMENT_BYTES));
+  return { bytes, root: hashId<Hash>(fragmentRoot(bytes)) };
+};
+const refuses = (code: MarketError['code'], task: Promise<unknown>) =>
+  assert.rejects(task, (error) => error instanceof MarketError && error.code === code);
+
+async function open(name: string): Promise<{ store: FragmentStore; index: LevelKeyValues }> {
+  const index = await LevelKeyValues.open(join(base, name, 'index'));
+  return { index, store: await FragmentStore.open(index) };
+}
+
+test('what was stored is there after a restart; what was removed is gone from disk', async () => {
+  const first = await open('restart');
+  await first.store.addVolume(join(base, 'restart', 'a'), 10 * FRAGMENT_BYTES);
+  const [one, two] = [fragment(), fragment()];
+  await Promise.all([
+    first.store.put(one.root, one.bytes),
+    first.store.put(two.root, two.bytes),
+    first.store.put(one.root, one.bytes),
+  ]);
+  await first.store.remove([two.root]);
+  await first.index.close();
+  const second = await open('restart');
+  assert.deepEqual(await second.store.get(one.root), Buffer.from(one.bytes));
+  assert.equal(await second.store.get(two.root), undefined);
+  assert.equal(second.store.usedBytes, FRAGMENT_BYTES);
+  assert(!existsSync(join(base, 'restart', 'a', two.root.slice(0, 2), two.root)));
+  await second.index.close();
+});
+
+test('a full host refuses new fragments and keeps the old', async () => {
+  const { store, index } = await open('full');
+  const { id } = await store.addVolume(join(base, 'full', 'a'), 2 * FRAGMENT_BYTES);
+  const kept = [fragment(), fragment()];
+  for (const { root, bytes } of kept) await store.put(root, bytes);
+  const late = fragment();
+  await refuses('no-room', store.put(late.root, late.bytes));
+  for (const { root } of kept) assert.notEqual(await store.get(root), undefined);
+  await store.resizeVolume(id, 3 * FRAGMENT_BYTES);
+  await store.put(late.root, late.bytes);
+  await index.close();
+});
+
+test('a volume is drained and removed with its fragments moved first', async () => {
+  const { store, index } = await open('drain');
+  const { id } = await store.addVolume(join(base, 'drain', 'a'), 10 * FRAGMENT_BYTES);
+  const kept = [fragment(), fragment(), fragment()];
+  for (const { root, bytes } of kept) await store.put(root, bytes);
+  await refuses('no-room', store.removeVolume(id));
+  for (const { root, bytes } of kept) assert.deepEqual(await store.get(root), Buffer.from(bytes));
+  await store.addVolume(join(base, 'drain', 'b'), 10 * FRAGMENT_BYTES);
+  await store.removeVolume(id);
+  assert.equal(store.volumes().length, 1);
+  for (const { root, bytes } of kept) assert.deepEqual(await store.get(root), Buffer.from(bytes));
+  assert.equal(
+    readdirSync(join(base, 'drain', 'a'), { recursive: true }).filter((name) => String(name).length > 60)
+      .length,
+    0,
+  );
+  await refuses('unknown-volume', store.resizeVolume(id, 1));
+  await index.close();
+});
+
+test('kill -9 while storing loses nothing that was acknowledged', async () => {
+  const folder = join(base, 'killed');
+  const script = new URL('../../test/support/fragment-writer.ts', import.meta.url);
+  const child = fork(script, [folder], { execArgv: ['--import', 'tsx'] });
+  const acknowledged: Hash[] = [];
+  child.on('message', (root) => acknowledged.push(root as Hash));
+  while (acknowledged.length < 40) await once(child, 'message');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const { store, index } = await open('killed');
+  for (const root of acknowledged) {
+    const bytes = await store.get(root);
+    assert.equal(bytes && hashId<Hash>(fragmentRoot(bytes)), root);
+  }
+  assert(!existsSync(join(folder, 'a', 'arriving')));
+  await index.close();
+});
