@@ -38,7 +38,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'no status', patch: [/this\.#send\('all', \{ kind: 'status', \.\.\.this\.#status\(\) \}\);/, ''] },
   { name: 'votes are sent before they are on disk', mutation: { sendBeforeSync: true } },
   { name: 'votes are forgotten at restart', mutation: { forgetVotesAtRestart: true } },
-  { name: 'blocks are not executed before they are voted for', mutation: { noExecutionCheck: true } },
 ];
 
 const source = fileURLToPath(new URL('../../ledger/consensus/consensus.ts', import.meta.url));

@@ -81,7 +81,6 @@ interface Disk {
 export interface Mutation {
   readonly sendBeforeSync?: boolean;
   readonly forgetVotesAtRestart?: boolean;
-  readonly noExecutionCheck?: boolean;
 }
 
 export function simulate(
@@ -413,7 +412,7 @@ export function simulate(
               model.block.header.height > this.disk.final.height),
         );
         if (repeated) bump('invalid blocks refused');
-        this.give({ kind: 'verdict', blockId: id, valid: !repeated || mutation.noExecutionCheck === true });
+        this.give({ kind: 'verdict', blockId: id, valid: !repeated });
       });
     }
 
