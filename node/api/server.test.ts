@@ -8,7 +8,8 @@ import { loadSettings } from '../config/settings.ts';
 import { createDevnet, nodeFolder } from '../devnet/create.ts';
 import { type BlocktreeNode, startNode } from '../node.ts';
 import { Access } from './access.ts';
-import { buildConsole, type Console } from './server.ts';
+import type { Console } from './console.ts';
+import { buildConsole } from './server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'blocktree-api-'));
 let node: BlocktreeNode;

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
@@ -7,12 +6,12 @@ import fastifyStatic from '@fastify/static';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
-import type { FastifyBaseLogger } from 'fastify';
-import fastify, { type FastifyInstance, type FastifyRequest, type RawServerDefault } from 'fastify';
+import fastify, { type FastifyRequest } from 'fastify';
 import { NodeError } from '../errors.ts';
 import { renderMetrics } from '../metrics/metrics.ts';
 import type { BlocktreeNode } from '../node.ts';
 import { Access, allows } from './access.ts';
+import type { Console } from './console.ts';
 import { Feed } from './feed.ts';
 import { feedEvents } from './feed-sources.ts';
 import { Idempotency } from './idempotency.ts';
@@ -21,7 +20,7 @@ import { accessRoutes } from './routes/access.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { statusRoutes } from './routes/status.ts';
-import { Problem, type RoleName } from './schema.ts';
+import { Problem } from './schema.ts';
 
 /** The console: REST API and dashboard of one node. */
 
@@ -29,30 +28,6 @@ const SESSION_COOKIE = 'blocktree_session';
 const JSON_BYTES_MAX = 262_144;
 const REQUESTS_PER_MINUTE = 6_000;
 const BASE = '/api/v1';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Who may call the route; everybody where it is absent. */
-    role?: RoleName;
-    /** Spends: an `Idempotency-Key` makes a repetition harmless. */
-    idempotent?: boolean;
-  }
-  interface FastifyRequest {
-    role: RoleName | undefined;
-    sessionSecret: string | undefined;
-  }
-  interface FastifyInstance {
-    feed: Feed;
-  }
-}
-
-export type Console = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->;
 
 export interface RunningConsole {
   readonly url: string;

@@ -6,8 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import { filePath } from './client.ts';
-import type { Runner } from './main.ts';
 import { bytes, fields, ProgressBar, table } from './output.ts';
+import type { Runner } from './runner.ts';
 
 interface FileJson {
   name: string;

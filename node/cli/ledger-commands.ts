@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
-import type { Runner } from './main.ts';
 import { acorns, bytes, fields, short, table } from './output.ts';
+import type { Runner } from './runner.ts';
 
 interface BlockJson {
   id: string;

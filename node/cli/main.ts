@@ -8,21 +8,10 @@ import { fileCommands } from './file-commands.ts';
 import { ledgerCommands } from './ledger-commands.ts';
 import { nodeCommands } from './node-commands.ts';
 import { ownerCommands } from './owner-commands.ts';
+import type { Context, Runner } from './runner.ts';
 import { tpmCommands } from './tpm-commands.ts';
 
 /** The command line: exit 0 done, 1 failed, 2 usage. */
-
-interface Context {
-  readonly program: Command;
-  /** The data folder of the node that is meant. */
-  dataFolder(): string;
-  /** The running node of that folder. */
-  readonly client: Client;
-}
-
-/** What a verb gives: a value for `--json`, and text for people. */
-type Verb<Args extends unknown[]> = (context: Context, ...args: Args) => Promise<readonly [unknown, string]>;
-export type Runner = <Args extends unknown[]>(verb: Verb<Args>) => (...args: Args) => Promise<void>;
 
 function packageVersion(): string {
   for (const up of ['../../package.json', '../../../package.json']) {

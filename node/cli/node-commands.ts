@@ -12,8 +12,8 @@ import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
 import { readGenesis, startNode, tpmAddress } from '../node.ts';
 import { openTpm } from '../tpm/open.ts';
-import type { Runner } from './main.ts';
 import { acorns, bytes, fields } from './output.ts';
+import type { Runner } from './runner.ts';
 
 const names = Object.keys(SETTINGS) as SettingName[];
 

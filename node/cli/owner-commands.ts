@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { parseAcorns } from '../../ledger/grains.ts';
 import { parseAccountAddress } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
-import type { Runner } from './main.ts';
 import { acorns, bytes, fields, short, table } from './output.ts';
+import type { Runner } from './runner.ts';
 
 interface Earnings {
   totalGrains: string;

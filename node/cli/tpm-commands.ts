@@ -10,8 +10,8 @@ import { readGenesis, tpmAddress } from '../node.ts';
 import { IssuerDesk } from '../tpm/issuer-desk.ts';
 import { openTpm } from '../tpm/open.ts';
 import { OwnerDesk } from '../tpm/owner-desk.ts';
-import type { Runner } from './main.ts';
 import { acorns, fields } from './output.ts';
+import type { Runner } from './runner.ts';
 
 /** Opens the chip and keys of a data folder for one command. */
 async function withDesk<T>(dataFolder: string, use: (desk: OwnerDesk) => Promise<T>): Promise<T> {

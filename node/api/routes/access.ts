@@ -1,9 +1,9 @@
 import { Type as T } from 'typebox';
 import type { Access } from '../access.ts';
+import type { Console } from '../console.ts';
 import { time } from '../present.ts';
 import { ApiError, notFound } from '../problem.ts';
 import { CreatedToken, NewToken, page, Session, Token } from '../schema.ts';
-import type { Console } from '../server.ts';
 
 const LOGINS_PER_MINUTE = 10;
 const SESSION_SECONDS = 30 * 24 * 3_600;

@@ -21,6 +21,7 @@ import { scoreOf } from '../../../market/renter/host-book.ts';
 import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
 import { sortable } from '../../ledger/ledger-store.ts';
 import type { BlocktreeNode } from '../../node.ts';
+import type { Console } from '../console.ts';
 import {
   presentBlock,
   presentContract,
@@ -46,7 +47,6 @@ import {
   Transaction,
   Tree,
 } from '../schema.ts';
-import type { Console } from '../server.ts';
 
 const TREE_DEPTH_MAX = 200;
 

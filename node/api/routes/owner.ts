@@ -14,6 +14,7 @@ import { isWeak, parseScheme } from '../../../market/files/scheme.ts';
 import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { alertsOf } from '../alerts.ts';
+import type { Console } from '../console.ts';
 import { presentContract, presentOffer, presentSums, time } from '../present.ts';
 import { ApiError, notFound } from '../problem.ts';
 import {
@@ -35,7 +36,6 @@ import {
   VolumeChange,
   WalletStatus,
 } from '../schema.ts';
-import type { Console } from '../server.ts';
 
 const MONTH_MS = 30 * 24 * 3_600_000;
 const PERIODS_SHOWN = 10_000;

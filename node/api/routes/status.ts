@@ -2,10 +2,10 @@ import { Type as T } from 'typebox';
 import { accountAddress, nodeAddress } from '../../../ledger/ids.ts';
 import { clockOf } from '../../../ledger/state/draft.ts';
 import type { BlocktreeNode } from '../../node.ts';
+import type { Console } from '../console.ts';
 import { time } from '../present.ts';
 import { ApiError } from '../problem.ts';
 import { Status } from '../schema.ts';
-import type { Console } from '../server.ts';
 
 const HealthState = T.Object({ status: T.Literal('ok') });
 
