@@ -86,6 +86,7 @@ export class LedgerNode {
   readonly #executedMs = new Map<BlockId, number>();
   readonly #finalityMs: number[] = [];
   #running: Promise<void> | undefined;
+  #busy = false;
   #timer: NodeJS.Timeout | undefined;
   #regossip: NodeJS.Timeout;
   #workDirty = true;
@@ -288,9 +289,10 @@ export class LedgerNode {
     if (this.#abort.signal.aborted) return;
     if (this.#queue.length >= EVENTS_MAX && work.kind === 'event' && work.event.kind === 'message') return;
     this.#queue.push(work);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#busy) return;
+    // Set before the loop starts, since its first step runs at once and may push; one loop at a time, or the log is torn.
+    this.#busy = true;
+    this.#running = this.#run();
   }
 
   async #run(): Promise<void> {
@@ -305,6 +307,7 @@ export class LedgerNode {
         if (work.kind === 'run') await work.run();
         else await this.#carryOut(this.#consensus.step(work.event, Date.now()));
       }
+      this.#busy = false;
       this.#setTimer();
     } catch (error) {
       if (this.#abort.signal.aborted) return;

@@ -1,6 +1,7 @@
 import { type FileHandle, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { invariant } from '../../ledger/errors.ts';
 import { NodeError } from '../errors.ts';
 
 /**
@@ -73,6 +74,7 @@ export class WriteAheadLog {
   #sequence: number;
   #bytes: number;
   #unwritten: Buffer[] = [];
+  #writing = false;
 
   private constructor(path: string, file: FileHandle, sequence: number, bytes: number) {
     this.#path = path;
@@ -110,20 +112,19 @@ export class WriteAheadLog {
 
   /** Everything appended so far is on disk when it resolves: one write, one fdatasync. */
   async sync(): Promise<void> {
-    if (this.#unwritten.length > 0) {
-      const bytes = Buffer.concat(this.#unwritten);
-      this.#unwritten = [];
-      await this.#file.appendFile(bytes);
-    }
+    await this.#flush();
     await this.#file.datasync();
   }
 
-  /** Writes what is not yet written without waiting for the disk. */
-  async flush(): Promise<void> {
+  /** Writes what is not yet written. One caller at a time: interleaved writes would put records out of order. */
+  async #flush(): Promise<void> {
     if (this.#unwritten.length === 0) return;
+    invariant(!this.#writing, 'two writers of the vote log');
+    this.#writing = true;
     const bytes = Buffer.concat(this.#unwritten);
     this.#unwritten = [];
     await this.#file.appendFile(bytes);
+    this.#writing = false;
   }
 
   /** Replaces the log by `payloads`, atomically: a new file, synced, then renamed over the old. */
@@ -143,7 +144,7 @@ export class WriteAheadLog {
   }
 
   async close(): Promise<void> {
-    await this.flush();
+    await this.#flush();
     await this.#file.close();
   }
 }
