@@ -45,7 +45,9 @@ export const Status = T.Object(
     accountId: AccountAddress,
     height: count('of the newest final block'),
     finalizedAt: nullable(Time),
-    finalityMs: nullable(T.Number({ description: 'median of late blocks, from execution to finality' })),
+    finalityMs: nullable(
+      T.Number({ description: 'median of late blocks, from their timestamp to finality here' }),
+    ),
     epoch: count('consensus epoch'),
     view: count('consensus view'),
     period: count('ledger period'),

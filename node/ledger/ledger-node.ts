@@ -49,6 +49,8 @@ const ARRIVED_MAX = 1_024;
 /** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
 const REFUSALS_MAX = 3;
 const EVENTS_MAX = 50_000;
+/** Blocks older than this come from catching up and say nothing of finality. */
+const CAUGHT_UP_MS = 60_000;
 /** A proposer's transactions are asked for again this long after they were gossiped. */
 const REGOSSIP_MS = 5_000;
 
@@ -83,7 +85,6 @@ export class LedgerNode {
   readonly #refusals = new Map<TransactionId, number>();
   readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
   readonly #blockListeners = new Set<() => void>();
-  readonly #executedMs = new Map<BlockId, number>();
   readonly #finalityMs: number[] = [];
   #running: Promise<void> | undefined;
   #busy = false;
@@ -174,7 +175,7 @@ export class LedgerNode {
     return this.#catchUpHeight;
   }
 
-  /** Median time from execution to finality of late blocks, in ms. */
+  /** Median time from a block's timestamp to its finality here, of late blocks, in ms. */
   get finalityMs(): number | undefined {
     return [...this.#finalityMs].sort((a, b) => a - b)[Math.floor(this.#finalityMs.length / 2)];
   }
@@ -422,7 +423,6 @@ export class LedgerNode {
 
   /** A block whose state is kept: it goes into the log, so that a vote for it never outlives it. */
   #executed(id: BlockId, block: Block): void {
-    this.#executedMs.set(id, performance.now());
     if (!this.#logged.has(id)) {
       this.#logged.add(id);
       this.#log.append(concat(BLOCK_TAG, encodeBlock(block)));
@@ -543,15 +543,12 @@ export class LedgerNode {
       next = (this.chain.header(next) as Block['header']).parentId;
     }
     const blocks = await this.chain.commit(ids, at);
-    const now = performance.now();
-    for (const block of blocks) {
-      const sinceMs = this.#executedMs.get(block.id);
-      this.#executedMs.delete(block.id);
-      this.#logged.delete(block.id);
-      if (sinceMs !== undefined) this.#finalityMs.push(now - sinceMs);
+    for (const { id: blockId, block } of blocks) {
+      this.#logged.delete(blockId);
+      const ageMs = Date.now() - block.header.timestampMs;
+      if (ageMs < CAUGHT_UP_MS) this.#finalityMs.push(Math.max(0, ageMs));
     }
     if (this.#finalityMs.length > 200) this.#finalityMs.splice(0, 100);
-    if (this.#executedMs.size > 1_000) this.#executedMs.clear();
     if (blocks.length === 0) return;
     this.#lastFinalMs = Date.now();
     this.mempool.prune(this.chain.state, Date.now());

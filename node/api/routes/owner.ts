@@ -221,7 +221,10 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
         ...presentSums(store.index<EarningSums>(`earned/${accountId}`)),
         projectedMonthGrains: (perPeriod * periodsPerMonth).toString(),
         byPeriod: [...periods].reverse().map(({ key, value }) => {
-          const started = store.index<PeriodEntry>(`period/${key}`)?.startedMs;
+          // Period 0 began with the chain, before its first block.
+          const started = key.startsWith('0000000000')
+            ? chain.genesis.timestampMs
+            : store.index<PeriodEntry>(`period/${key}`)?.startedMs;
           return {
             period: Number(key),
             startedAt: started === undefined ? null : time(started),
