@@ -179,6 +179,13 @@ export class Problem extends Error {
 }
 
 const BASE = '/api/v1';
+const loggedOutHandlers = new Set<() => void>();
+
+/** Calls back when the node no longer knows this browser; answers with how to stop listening. */
+export function onLoggedOut(handler: () => void): () => void {
+  loggedOutHandlers.add(handler);
+  return () => void loggedOutHandlers.delete(handler);
+}
 
 /** One request; throws Problem, also when the node cannot be reached. */
 export async function call<T>(
@@ -198,6 +205,7 @@ export async function call<T>(
   } catch {
     throw new Problem(0, 'offline', 'The node does not answer. Is it running?');
   }
+  if (response.status === 401 && path !== '/sessions') for (const handler of loggedOutHandlers) handler();
   if (response.status === 204) return undefined as T;
   const json = await response.json().catch(() => ({}));
   if (!response.ok)
@@ -222,24 +230,37 @@ const handlers = new Set<Handler>();
 const liveHandlers = new Set<(state: Live) => void>();
 let live: Live = 'connecting';
 let source: EventSource | undefined;
+let reopening: ReturnType<typeof setTimeout> | undefined;
+const REOPEN_MS = 3_000;
 
 function setLive(state: Live): void {
   live = state;
   for (const handler of liveHandlers) handler(state);
 }
 
-/** Opens the stream; the browser connects again by itself. */
+/** Opens the stream. The browser connects again by itself after a cut, but gives up on a refusal: then this does. */
 export function openEvents(): void {
-  source?.close();
-  source = new EventSource(`${BASE}/events`);
+  closeEvents();
+  const opened = new EventSource(`${BASE}/events`);
+  source = opened;
   source.onopen = () => setLive('live');
-  source.onerror = () => setLive('offline');
+  source.onerror = () => {
+    setLive('offline');
+    if (opened.readyState === EventSource.CLOSED && source === opened)
+      reopening = setTimeout(openEvents, REOPEN_MS);
+  };
   for (const type of ['block', 'payment', 'audit', 'job', 'alert', 'peer']) {
     source.addEventListener(type, (event) => {
       const data: unknown = JSON.parse((event as MessageEvent<string>).data);
       for (const handler of handlers) handler(type, data);
     });
   }
+}
+
+export function closeEvents(): void {
+  clearTimeout(reopening);
+  source?.close();
+  source = undefined;
 }
 
 export function useEvents(handler: Handler): void {
@@ -256,6 +277,8 @@ export function useLive(): Live {
   const [state, set] = useState(live);
   useEffect(() => {
     liveHandlers.add(set);
+    // The stream may have opened between drawing and listening.
+    set(live);
     return () => void liveHandlers.delete(set);
   }, []);
   return state;
@@ -274,15 +297,21 @@ export function useApi<T>(path: string | undefined, refreshOn: readonly string[]
   const [data, setData] = useState<T>();
   const [error, setError] = useState<Problem>();
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const newest = useRef(0);
   const state = useLive();
   const load = useCallback(() => {
     if (path === undefined) return;
+    // An answer that a later question has overtaken is dropped: it is older, or about something else.
+    const turn = ++newest.current;
     call<T>('GET', path).then(
       (value) => {
+        if (turn !== newest.current) return;
         setData(value);
         setError(undefined);
       },
-      (problem: Problem) => setError(problem),
+      (problem: Problem) => {
+        if (turn === newest.current) setError(problem);
+      },
     );
   }, [path]);
   useEffect(() => {
@@ -299,6 +328,12 @@ export function useApi<T>(path: string | undefined, refreshOn: readonly string[]
       load();
     }, REFRESH_MS);
   });
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current);
+      newest.current++;
+    },
+    [],
+  );
   return { data, error, reload: load };
 }

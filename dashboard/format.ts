@@ -15,6 +15,13 @@ export function acorns(grainsText: string | bigint): string {
   return `${sign}${whole.toLocaleString('en')}${shown === '' ? '' : `.${shown}`}`;
 }
 
+/** Acorns with every decimal and no separators, as a field holds them. */
+export function plainAcorns(grains: string): string {
+  const amount = BigInt(grains);
+  const decimals = (amount % GRAINS).toString().padStart(9, '0').replace(/0+$/, '');
+  return `${amount / GRAINS}${decimals === '' ? '' : `.${decimals}`}`;
+}
+
 export function grainsText(grains: string | bigint): string {
   return `${BigInt(grains).toLocaleString('en')} grains`;
 }

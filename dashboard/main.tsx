@@ -1,6 +1,16 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { call, type Earnings as EarningsData, openEvents, type Problem, useApi, useLive } from './api.ts';
+import {
+  call,
+  closeEvents,
+  type Earnings as EarningsData,
+  onLoggedOut,
+  openEvents,
+  type Problem,
+  useApi,
+  useLive,
+} from './api.ts';
+import { grainsText } from './format.ts';
 import { Earnings } from './pages/earnings.tsx';
 import { Files } from './pages/files.tsx';
 import { Ledger, LedgerDetail } from './pages/ledger.tsx';
@@ -12,7 +22,7 @@ import { Wallet } from './pages/wallet.tsx';
 import { go, interceptLinks, usePath } from './router.ts';
 import './style.css';
 import { applyTheme } from './theme.ts';
-import { Amount, Empty } from './ui.tsx';
+import { Amount, Empty, Icon } from './ui.tsx';
 
 const PAGES = [
   ['/', 'Overview', Overview],
@@ -32,7 +42,14 @@ function Total() {
   return (
     <a href="/earnings" class="total">
       <span class="note">Earned</span>{' '}
-      {earnings.data === undefined ? '…' : <Amount grains={earnings.data.totalGrains} />}
+      {earnings.data === undefined ? (
+        '…'
+      ) : (
+        <>
+          <Amount grains={earnings.data.totalGrains} />
+          <span class="exact">{grainsText(earnings.data.totalGrains)}</span>
+        </>
+      )}
     </a>
   );
 }
@@ -45,6 +62,7 @@ function Shell() {
   const title = current?.[1] ?? 'Not found';
   useEffect(() => {
     document.title = `${title} · Blocktree`;
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }, [title]);
   const Content = current?.[2];
   return (
@@ -57,14 +75,15 @@ function Shell() {
           <img src="/icon.svg" alt="" width="28" height="28" /> Blocktree
         </a>
         <Total />
-        <span class={`live ${live}`} role="status">
+        <span class="live" data-state={live} role="status">
           {LIVE_TEXT[live]}
         </span>
       </header>
       <nav aria-label="Pages">
         {PAGES.map(([address, name]) => (
           <a key={address} href={address} aria-current={current?.[0] === address ? 'page' : undefined}>
-            {name}
+            <Icon name={name} />
+            <span>{name}</span>
           </a>
         ))}
       </nav>
@@ -113,6 +132,14 @@ function LoggedOut({ problem }: { problem: Problem | undefined }) {
 function App() {
   const [state, setState] = useState<'checking' | 'in' | 'out'>('checking');
   const [problem, setProblem] = useState<Problem>();
+  useEffect(
+    () =>
+      onLoggedOut(() => {
+        closeEvents();
+        setState('out');
+      }),
+    [],
+  );
   useEffect(() => {
     const enter = async (): Promise<void> => {
       // The code stands in the fragment, which never leaves the browser; it is taken out of the address at once.

@@ -37,15 +37,17 @@ export function interceptLinks(): void {
       event.shiftKey
     )
       return;
+    // A link within a drawing (SVG) has no parts of its own to ask for.
+    const target = new URL(link.getAttribute('href') ?? '', location.href);
     if (
-      link.origin !== location.origin ||
+      target.origin !== location.origin ||
       link.hasAttribute('download') ||
-      link.target !== '' ||
-      link.pathname.startsWith('/api/')
+      link.hasAttribute('target') ||
+      target.pathname.startsWith('/api/')
     )
       return;
     event.preventDefault();
-    go(link.pathname);
+    go(target.pathname);
     document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true });
   });
 }

@@ -24,6 +24,26 @@ export function Amount({
   );
 }
 
+const ICONS: Record<string, string> = {
+  Overview: 'M4 11 12 4l8 7v9h-5v-6H9v6H4z',
+  Earnings: 'M4 20h16M7 20v-6M12 20V9M17 20V4',
+  Storage: 'M4 5h16v6H4zM4 13h16v6H4zM7.5 8h.01M7.5 16h.01',
+  Files: 'M6 3h8l4 4v14H6zM14 3v4h4M9 13h6M9 17h6',
+  Ledger: 'M12 21V9M12 15 6 10M12 12l6-5M12 9V6M4.5 8.5h3v3h-3zM16.500 4h3v3h-3zM10.500 3h3v3h-3z',
+  Wallet: 'M4 7h14a2 2 0 0 1 2 2v9H6a2 2 0 0 1-2-2zM4 7l11-3v3M16 13h.01',
+  Network: 'M12 7v4M12 11l-6 5M12 11l6 5M10 3h4v4h-4zM4 16h4v4H4zM16 16h4v4h-4z',
+  Settings: 'M4 7h9M17 7h3M4 17h3M11 17h9M13 5v4M17 5v4M7 15v4M11 15v4',
+};
+
+/** The drawing of a page beside its name. */
+export function Icon({ name }: { name: string }) {
+  return (
+    <svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
+      <path d={ICONS[name]} />
+    </svg>
+  );
+}
+
 export function Card({
   title,
   children,
@@ -164,19 +184,25 @@ export function Table({
   );
 }
 
-/** A button that does something on the node: busy while it runs, with what went wrong below it. */
+/**
+ * A button that does something on the node: busy while it runs, with what went wrong below it.
+ * With `confirm` the first press only asks, in those words; leaving the button takes the question back.
+ */
 export function Act({
   label,
+  confirm,
   run,
   danger = false,
   disabled = false,
 }: {
   label: string;
+  confirm?: string;
   run: () => Promise<unknown>;
   danger?: boolean;
   disabled?: boolean;
 }) {
   const [busy, setBusy] = useState(false);
+  const [asked, setAsked] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   return (
     <span class="act">
@@ -185,7 +211,10 @@ export function Act({
         class={danger ? 'danger' : 'primary'}
         disabled={busy || disabled}
         aria-busy={busy}
+        onBlur={() => setAsked(false)}
         onClick={() => {
+          if (confirm !== undefined && !asked) return setAsked(true);
+          setAsked(false);
           setBusy(true);
           setProblem(undefined);
           run()
@@ -193,7 +222,7 @@ export function Act({
             .finally(() => setBusy(false));
         }}
       >
-        {busy ? 'Working…' : label}
+        {busy ? 'Working…' : asked ? confirm : label}
       </button>
       {problem !== undefined && <Failure problem={problem} />}
     </span>

@@ -1,88 +1,155 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Earnings as EarningsData, useApi } from '../api.ts';
+import { dateTime } from '../format.ts';
 import { Amount, Card, Empty, Figure, Id, Show, Table } from '../ui.tsx';
 
 const PERIODS_PLOTTED = 120;
+const BAR_SPACE = 8;
 const GRAINS = 1e9;
 
 function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Bars of storage, egress and fees on top of each other, a bar a period. */
+const HEIGHT = 280;
+const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+
+/** Columns for the plot, in acorns: each kind stands on the one before, penalties hang below zero. */
+function columns(shown: EarningsData['byPeriod']): uPlot.AlignedData {
+  const value = (grains: string): number => Number(grains) / GRAINS;
+  const storage = shown.map((one) => value(one.storageGrains));
+  const egress = shown.map((one, i) => (storage[i] as number) + value(one.egressGrains));
+  const fees = shown.map((one, i) => (egress[i] as number) + value(one.feeGrains));
+  const penalties = shown.map((one) => -value(one.penaltyGrains));
+  return [shown.map(({ period }) => period), fees, egress, storage, penalties];
+}
+
+function plotOptions(width: number, pointed: (index: number | undefined) => void): uPlot.Options {
+  const bars = uPlot.paths.bars?.({ size: [0.7, 40], radius: 0.15 });
+  const axis = { stroke: color('--muted'), ticks: { show: false } };
+  const series = (label: string, name: string): uPlot.Series => ({
+    label,
+    fill: color(name),
+    stroke: color(name),
+    width: 0,
+    points: { show: false },
+    ...(bars === undefined ? {} : { paths: bars }),
+  });
+  return {
+    width,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false } },
+    hooks: { setCursor: [(plot) => pointed(plot.cursor.idx ?? undefined)] },
+    scales: {
+      x: { time: false, range: (_, min, max) => [min - 0.6, max + 0.6] },
+      y: { range: (_, min, max) => [Math.min(0, min * 1.1), max <= 0 ? 1 : max * 1.1] },
+    },
+    axes: [
+      { ...axis, size: 34, grid: { show: false }, incrs: WHOLE_STEPS },
+      {
+        ...axis,
+        size: 76,
+        grid: { stroke: color('--line'), width: 1 },
+        values: (_, splits) => splits.map((split) => `${+split.toPrecision(3)}`),
+      },
+    ],
+    series: [
+      { label: 'Period' },
+      series('Fees', '--plot-fees'),
+      series('Egress', '--plot-egress'),
+      series('Storage', '--plot-storage'),
+      series('Penalties', '--bad'),
+    ],
+  };
+}
+
+/** Bars of storage, egress and fees on top of each other, a bar a period; pointing at one reads it out below. */
 function Plot({ data }: { data: EarningsData['byPeriod'] }) {
   const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const [index, setIndex] = useState<number>();
+  const [room, setRoom] = useState(PERIODS_PLOTTED);
+  const shown = data.slice(-room);
+  const newest = useRef(shown);
+  newest.current = shown;
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
-    const shown = data.slice(-PERIODS_PLOTTED);
-    const value = (grains: string): number => Number(grains) / GRAINS;
-    const storage = shown.map((one) => value(one.storageGrains));
-    const egress = shown.map((one, i) => (storage[i] as number) + value(one.egressGrains));
-    const fees = shown.map((one, i) => (egress[i] as number) + value(one.feeGrains));
-    const penalties = shown.map((one) => -value(one.penaltyGrains));
-    const bars = uPlot.paths.bars?.({ size: [0.7, 40], radius: 0.15 });
-    const axis = {
-      stroke: color('--muted'),
-      grid: { stroke: color('--line'), width: 1 },
-      ticks: { show: false },
+    // Colours are read when it is drawn, so another theme means another plot.
+    const draw = (): void => {
+      plot.current?.destroy();
+      plot.current = new uPlot(plotOptions(element.clientWidth, setIndex), columns(newest.current), element);
     };
-    const series = (label: string, name: string): uPlot.Series => ({
-      label,
-      fill: color(name),
-      stroke: color(name),
-      width: 0,
-      points: { show: false },
-      ...(bars === undefined ? {} : { paths: bars }),
+    draw();
+    const resize = new ResizeObserver(() => {
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT });
+      setRoom(Math.max(1, Math.min(PERIODS_PLOTTED, Math.floor(element.clientWidth / BAR_SPACE))));
     });
-    const plot = new uPlot(
-      {
-        width: element.clientWidth,
-        height: 280,
-        legend: { show: false },
-        cursor: { y: false },
-        scales: {
-          x: { time: false, range: (_, min, max) => [min - 0.6, max + 0.6] },
-          y: { range: (_, min, max) => [Math.min(0, min), max <= 0 ? 1 : max * 1.1] },
-        },
-        axes: [
-          {
-            ...axis,
-            values: (_, splits) => splits.map((split) => (Number.isInteger(split) ? `${split}` : '')),
-          },
-          {
-            ...axis,
-            size: 76,
-            values: (_, splits) => splits.map((split) => `${+split.toPrecision(3)}`),
-          },
-        ],
-        series: [
-          { label: 'Period' },
-          series('Fees', '--plot-fees'),
-          series('Egress', '--plot-egress'),
-          series('Storage', '--plot-storage'),
-          series('Penalties', '--bad'),
-        ],
-      },
-      [shown.map(({ period }) => period), fees, egress, storage, penalties],
-      element,
-    );
-    const resize = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: 280 }));
     resize.observe(element);
+    const themes = new MutationObserver(draw);
+    themes.observe(document.documentElement, { attributeFilter: ['data-theme'] });
     return () => {
       resize.disconnect();
-      plot.destroy();
+      themes.disconnect();
+      plot.current?.destroy();
     };
-  }, [data]);
+  }, []);
+  useEffect(() => plot.current?.setData(columns(newest.current)), [data, room]);
+  const read = shown[index ?? shown.length - 1];
   return (
-    <div
-      ref={place}
-      class="plot"
-      role="img"
-      aria-label="Earnings by period; the same figures stand in the table below"
-    />
+    <>
+      <div
+        ref={place}
+        class="plot"
+        role="img"
+        aria-label="Earnings by period; the same figures stand in the table below"
+      />
+      {read !== undefined && (
+        <p class="readout" aria-hidden="true">
+          <strong>Period {read.period}</strong>
+          {read.startedAt !== null && ` · ${dateTime(read.startedAt)}`} · <Amount grains={read.totalGrains} />
+        </p>
+      )}
+    </>
+  );
+}
+
+const PERIODS_LISTED = 60;
+
+function Periods({ data }: { data: EarningsData['byPeriod'] }) {
+  return (
+    <details>
+      <summary>Figures by period</summary>
+      <Table
+        label="Earnings by period"
+        head={['Period', 'Began', 'Storage', 'Egress', 'Fees', 'Penalties', 'Total']}
+      >
+        {data
+          .slice(-PERIODS_LISTED)
+          .reverse()
+          .map((one) => (
+            <tr key={one.period}>
+              <td>
+                <a href={`/ledger/period/${one.period}`}>{one.period}</a>
+              </td>
+              <td>{one.startedAt === null ? '–' : dateTime(one.startedAt)}</td>
+              {[one.storageGrains, one.egressGrains, one.feeGrains, one.penaltyGrains, one.totalGrains].map(
+                (grains, i) => (
+                  <td key={i}>
+                    <Amount grains={grains} unit={false} />
+                  </td>
+                ),
+              )}
+            </tr>
+          ))}
+      </Table>
+      {data.length > PERIODS_LISTED && (
+        <p class="note">The newest {PERIODS_LISTED}; the CSV file holds all of them.</p>
+      )}
+    </details>
   );
 }
 
@@ -145,6 +212,7 @@ export function Earnings() {
                 <Amount grains={data.totalGrains} />
               </Figure>
             </dl>
+            {data.byPeriod.length > 0 && <Periods data={data.byPeriod} />}
           </Card>
           <Card title="By contract" wide>
             {data.byContract.length === 0 ? (

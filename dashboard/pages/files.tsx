@@ -40,6 +40,7 @@ function send(file: File, upload: Upload, changed: () => void): Promise<void> {
   });
 }
 
+const DOTS_MAX = 12;
 const HEALTH = { healthy: 'good', degraded: 'warn', lost: 'bad' } as const;
 
 export function Files() {
@@ -153,6 +154,14 @@ export function Files() {
                     </td>
                     <td title={`${bytes(file.storedBytes)} at hosts`}>{bytes(file.sizeBytes)}</td>
                     <td>
+                      <span class={`fragments ${HEALTH[file.health.state]}`} aria-hidden="true">
+                        {Array.from(
+                          { length: Math.min(DOTS_MAX, file.health.fragmentsTotal) },
+                          (_, i) => i < file.health.fragmentsAlive,
+                        ).map((alive, i) => (
+                          <i key={i} class={alive ? 'alive' : 'gone'} />
+                        ))}
+                      </span>{' '}
                       <Badge tone={HEALTH[file.health.state]}>
                         {file.health.fragmentsAlive} of {file.health.fragmentsTotal},{' '}
                         {file.health.fragmentsNeeded} needed

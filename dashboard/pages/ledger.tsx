@@ -12,67 +12,9 @@ import {
 import { bytes, clock, dateTime } from '../format.ts';
 import { go } from '../router.ts';
 import { Amount, Badge, Card, Empty, Failure, Figure, Id, Show, Table } from '../ui.tsx';
+import { BlockTree } from './block-tree.tsx';
 
-const COLUMN = 54;
-const ROW = 46;
-const DEPTH = 18;
-
-/** The newest heights from left to right; branches that were abandoned hang below the final line. */
-function Tree({ blocks }: { blocks: readonly Block[] }) {
-  const low = Math.min(...blocks.map(({ height }) => height));
-  const places = new Map<string, { x: number; y: number; block: Block }>();
-  const rows = new Map<number, number>();
-  for (const block of [...blocks].sort((a, b) => a.height - b.height || (a.status === 'final' ? -1 : 1))) {
-    const row =
-      block.status === 'final'
-        ? 0
-        : Math.max(
-            rows.get(block.height) ?? 0,
-            places.get(block.parentId)?.block.status === 'final' && block.status !== 'abandoned'
-              ? 0
-              : (rows.get(block.height) ?? 0),
-          );
-    rows.set(block.height, row + 1);
-    places.set(block.id, { x: 26 + (block.height - low) * COLUMN, y: 30 + row * ROW, block });
-  }
-  const width = 52 + (Math.max(...blocks.map(({ height }) => height)) - low) * COLUMN;
-  const height = 56 + (Math.max(...rows.values()) - 1) * ROW + 12;
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <div class="scroll tree" tabIndex={0} role="region" aria-label="Block tree">
-      <svg
-        width={width}
-        height={height}
-        role="img"
-        aria-label={`The newest ${blocks.length} blocks as a tree; the list below names them`}
-      >
-        {[...places.values()].map(({ x, y, block }) => {
-          const parent = places.get(block.parentId);
-          return parent === undefined ? null : (
-            <path
-              key={block.id}
-              class={`edge ${block.status}`}
-              d={`M${parent.x} ${parent.y} C${parent.x + COLUMN / 2} ${parent.y} ${x - COLUMN / 2} ${y} ${x} ${y}`}
-            />
-          );
-        })}
-        {[...places.values()].map(({ x, y, block }) => (
-          <g key={block.id} class={`node ${block.status}`}>
-            <title>{`Block ${block.height}, ${block.status}, ${block.transactionCount} transactions`}</title>
-            <circle
-              cx={x}
-              cy={y}
-              r={block.transactionCount === 0 ? 6 : Math.min(14, 8 + Math.log2(block.transactionCount + 1))}
-            />
-            <text x={x} y={y + 28} text-anchor="middle">
-              {block.height}
-            </text>
-          </g>
-        ))}
-      </svg>
-    </div>
-  );
-}
+const DEPTH = 20;
 
 function Search() {
   const [text, setText] = useState('');
@@ -152,11 +94,12 @@ export function Ledger() {
   return (
     <div class="grid">
       <Card title="Block tree" wide action={<Search />}>
-        <Show from={tree}>{(data) => <Tree blocks={data.blocks} />}</Show>
+        <Show from={tree}>{(data) => <BlockTree blocks={data.blocks} />}</Show>
         <ul class="legend">
           <li class="final">final</li>
           <li class="notarized">notarized</li>
           <li class="abandoned">abandoned</li>
+          <li class="leaf">a transaction</li>
         </ul>
       </Card>
       <Card title="Newest blocks" wide>
@@ -361,9 +304,39 @@ function ContractPage({ id }: { id: string }) {
   );
 }
 
+function PeriodPage({ id }: { id: string }) {
+  const period = useApi<{ period: number; height: number; startedAt: string; beacon: string | null }>(
+    `/ledger/periods/${encodeURIComponent(id)}`,
+    [],
+  );
+  return (
+    <Show from={period}>
+      {(data) => (
+        <Card title={`Period ${data.period}`} wide>
+          <dl class="figures">
+            <Figure label="Began">{dateTime(data.startedAt)}</Figure>
+            <Figure label="Opened by">
+              <a href={`/ledger/block/${data.height}`}>block {data.height}</a>
+            </Figure>
+            <Figure label="Challenge of its proofs">
+              {data.beacon === null ? 'no longer kept' : <Id id={data.beacon} />}
+            </Figure>
+          </dl>
+        </Card>
+      )}
+    </Show>
+  );
+}
+
 /** `/ledger/KIND/ID`. */
 export function LedgerDetail({ kind, id }: { kind: string; id: string }) {
-  const known = { block: BlockPage, tx: TransactionPage, account: AccountPage, contract: ContractPage }[kind];
+  const known = {
+    block: BlockPage,
+    tx: TransactionPage,
+    account: AccountPage,
+    contract: ContractPage,
+    period: PeriodPage,
+  }[kind];
   if (known === undefined)
     return (
       <Failure problem={{ name: '', status: 404, code: 'not-found', message: 'There is no such page.' }} />

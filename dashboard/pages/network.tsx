@@ -40,6 +40,11 @@ export function Network() {
                         {node.score.toFixed(2)}
                         {node.suspended !== null && ` · no new fragments: ${node.suspended}`}
                       </span>
+                      <span class="hidden">
+                        {Object.entries(node.scoreFactors ?? {})
+                          .map(([name, value]) => `${name} ${value.toFixed(2)}`)
+                          .join(', ')}
+                      </span>
                     </div>
                   )}
                 </td>

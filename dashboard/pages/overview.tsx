@@ -8,6 +8,39 @@ export function earnedSince(earnings: Earnings, sinceMs: number): bigint {
     .reduce((sum, { totalGrains }) => sum + BigInt(totalGrains), 0n);
 }
 
+const BARS = 48;
+const BAR_HEIGHT = 44;
+
+/** The last periods at a glance; the earnings page has the figures. */
+function Glance({ earnings }: { earnings: Earnings }) {
+  const shown = earnings.byPeriod.slice(-BARS).map(({ period, totalGrains }) => ({
+    period,
+    value: Math.max(0, Number(totalGrains)),
+  }));
+  const top = Math.max(...shown.map(({ value }) => value));
+  if (shown.length < 2 || top === 0) return null;
+  return (
+    <a href="/earnings" class="glance" aria-label={`Earnings of the last ${shown.length} periods`}>
+      <svg viewBox={`0 0 ${BARS * 10} ${BAR_HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
+        {shown.map(({ period, value }, i) => {
+          const height = Math.max(1.5, (value / top) * BAR_HEIGHT);
+          return (
+            <rect
+              key={period}
+              x={(BARS - shown.length + i) * 10 + 1.5}
+              y={BAR_HEIGHT - height}
+              width="7"
+              height={height}
+              rx="1.5"
+            />
+          );
+        })}
+      </svg>
+      <span class="note">the last {shown.length} periods</span>
+    </a>
+  );
+}
+
 export function Overview() {
   const status = useApi<Status>('/status', ['block', 'peer']);
   const earnings = useApi<Earnings>('/host/earnings');
@@ -22,20 +55,23 @@ export function Overview() {
       <Card title="Earnings" wide>
         <Show from={earnings}>
           {(data) => (
-            <dl class="figures big">
-              <Figure label="Today">
-                <Amount grains={earnedSince(data, today)} />
-              </Figure>
-              <Figure label="This month">
-                <Amount grains={earnedSince(data, month)} />
-              </Figure>
-              <Figure label="Next month" note="from the contracts that live now">
-                <Amount grains={data.projectedMonthGrains} />
-              </Figure>
-              <Figure label="Balance">
-                {wallet.data === undefined ? '…' : <Amount grains={wallet.data.balanceGrains} />}
-              </Figure>
-            </dl>
+            <>
+              <dl class="figures big">
+                <Figure label="Today">
+                  <Amount grains={earnedSince(data, today)} />
+                </Figure>
+                <Figure label="This month">
+                  <Amount grains={earnedSince(data, month)} />
+                </Figure>
+                <Figure label="Next month" note="from the contracts that live now">
+                  <Amount grains={data.projectedMonthGrains} />
+                </Figure>
+                <Figure label="Balance">
+                  {wallet.data === undefined ? '…' : <Amount grains={wallet.data.balanceGrains} />}
+                </Figure>
+              </dl>
+              <Glance earnings={data} />
+            </>
           )}
         </Show>
       </Card>

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { call, type Page, type Token, useApi } from '../api.ts';
 import { dateTime } from '../format.ts';
 import { setTheme, theme } from '../theme.ts';
-import { Act, Card, Show, Table } from '../ui.tsx';
+import { Act, Card, Empty, Show, Table } from '../ui.tsx';
 
 export function Settings() {
   const tokens = useApi<Page<Token>>('/tokens', []);
@@ -40,24 +40,29 @@ export function Settings() {
       </Card>
       <Card title="Tokens for programs" wide>
         <Show from={tokens}>
-          {({ items }) => (
-            <Table label="Tokens" head={['Name', 'Role', 'Created', '']}>
-              {items.map((token) => (
-                <tr key={token.id}>
-                  <td>{token.name}</td>
-                  <td>{token.role}</td>
-                  <td>{dateTime(token.createdAt)}</td>
-                  <td class="actions">
-                    <Act
-                      danger
-                      label="Revoke"
-                      run={() => call('DELETE', `/tokens/${token.id}`).then(tokens.reload)}
-                    />
-                  </td>
-                </tr>
-              ))}
-            </Table>
-          )}
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No tokens">A program logs in with a token: a name, a role, revoked here.</Empty>
+            ) : (
+              <Table label="Tokens" head={['Name', 'Role', 'Created', '']}>
+                {items.map((token) => (
+                  <tr key={token.id}>
+                    <td>{token.name}</td>
+                    <td>{token.role}</td>
+                    <td>{dateTime(token.createdAt)}</td>
+                    <td class="actions">
+                      <Act
+                        danger
+                        label="Revoke"
+                        confirm="Revoke for good"
+                        run={() => call('DELETE', `/tokens/${token.id}`).then(tokens.reload)}
+                      />
+                    </td>
+                  </tr>
+                ))}
+              </Table>
+            )
+          }
         </Show>
         {created !== undefined && (
           <p class="path" aria-live="polite">

@@ -9,11 +9,24 @@ import {
   useApi,
   type Volume,
 } from '../api.ts';
-import { acorns, bytes, clock, parseAcorns } from '../format.ts';
+import { acorns, bytes, clock, parseAcorns, plainAcorns } from '../format.ts';
 import { Act, Amount, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 
 const GIB = 2 ** 30;
 const MONTH_MS = 30 * 24 * 3_600_000;
+
+/** What the owner decides of an offer; the room that is left moves by itself and must not reset the form. */
+function offerTerms(offer: Offer | null): string {
+  return offer === null
+    ? 'none'
+    : [
+        offer.priceGrainsPerGiBPeriod,
+        offer.egressGrainsPerGiB,
+        offer.collateralPercent,
+        offer.periodsMin,
+        offer.periodsMax,
+      ].join(' ');
+}
 
 function OfferEditor({
   offer,
@@ -24,10 +37,8 @@ function OfferEditor({
   status: Status | undefined;
   reload: () => void;
 }) {
-  const [price, setPrice] = useState(
-    acorns(offer?.priceGrainsPerGiBPeriod ?? '100000000').replaceAll(',', ''),
-  );
-  const [egress, setEgress] = useState(acorns(offer?.egressGrainsPerGiB ?? '10000000').replaceAll(',', ''));
+  const [price, setPrice] = useState(plainAcorns(offer?.priceGrainsPerGiBPeriod ?? '100000000'));
+  const [egress, setEgress] = useState(plainAcorns(offer?.egressGrainsPerGiB ?? '10000000'));
   const [collateral, setCollateral] = useState(String(offer?.collateralPercent ?? 50));
   const [longest, setLongest] = useState(String(offer?.periodsMax ?? 10_000));
   const priceGrains = parseAcorns(price);
@@ -42,9 +53,10 @@ function OfferEditor({
     priceGrains === undefined || status === undefined
       ? undefined
       : (
-          priceGrains *
-          BigInt(Math.round(status.storage.offeredBytes / GIB)) *
-          BigInt(Math.max(1, Math.floor(MONTH_MS / status.periodMs)))
+          (priceGrains *
+            BigInt(status.storage.offeredBytes) *
+            BigInt(Math.max(1, Math.floor(MONTH_MS / status.periodMs)))) /
+          BigInt(GIB)
         ).toString();
   const send = (next: object | null) => call('PUT', '/host/offer', { offer: next }).then(reload);
   return (
@@ -102,9 +114,64 @@ function OfferEditor({
             })
           }
         />
-        {offer !== null && <Act danger label="Take no new contracts" run={() => send(null)} />}
+        {offer !== null && (
+          <Act danger label="Take no new contracts" confirm="Withdraw the offer" run={() => send(null)} />
+        )}
       </div>
     </form>
+  );
+}
+
+function VolumeRow({ volume, reload }: { volume: Volume; reload: () => void }) {
+  const [size, setSize] = useState(String(+(volume.limitBytes / GIB).toFixed(3)));
+  const path = `/host/volumes/${volume.id}`;
+  const change = (body: object) => call('PATCH', path, body).then(reload);
+  return (
+    <li class="volume">
+      <strong class="path">{volume.folder}</strong>
+      <Bar
+        part={volume.limitBytes === 0 ? 0 : volume.usedBytes / volume.limitBytes}
+        label={`Used of ${volume.folder}`}
+        tone={volume.usedBytes > volume.limitBytes * 0.95 ? 'warn' : 'good'}
+      />
+      <span class="note">
+        {bytes(volume.usedBytes)} of {bytes(volume.limitBytes)}, {volume.fragments} fragments
+        {volume.draining && ' · draining: fragments move to the other volumes'}
+      </span>
+      <details>
+        <summary aria-label={`Change ${volume.folder}`}>Change</summary>
+        <form class="form" onSubmit={(event) => event.preventDefault()}>
+          <label>
+            Size in GiB
+            <input
+              inputMode="decimal"
+              value={size}
+              aria-invalid={!(Number(size) > 0)}
+              onInput={(event) => setSize(event.currentTarget.value)}
+            />
+          </label>
+          <div class="row">
+            <Act
+              label="Resize"
+              disabled={!(Number(size) > 0)}
+              run={() => change({ limitBytes: Math.floor(Number(size) * GIB) })}
+            />
+            {!volume.draining && (
+              <Act danger label="Drain" confirm="Move all away" run={() => change({ draining: true })} />
+            )}
+            {volume.fragments === 0 && (
+              <Act
+                danger
+                label="Remove"
+                confirm="Remove for good"
+                run={() => call('DELETE', path).then(reload)}
+              />
+            )}
+          </div>
+          <p class="note">Draining moves what is kept here to the other volumes; an empty one can go.</p>
+        </form>
+      </details>
+    </li>
   );
 }
 
@@ -157,18 +224,7 @@ export function Storage() {
           {({ items }) => (
             <ul class="plain">
               {items.map((volume) => (
-                <li key={volume.id} class="volume">
-                  <strong class="path">{volume.folder}</strong>
-                  <Bar
-                    part={volume.limitBytes === 0 ? 0 : volume.usedBytes / volume.limitBytes}
-                    label={`Used of ${volume.folder}`}
-                    tone={volume.usedBytes > volume.limitBytes * 0.95 ? 'warn' : 'good'}
-                  />
-                  <span class="note">
-                    {bytes(volume.usedBytes)} of {bytes(volume.limitBytes)}
-                    {volume.draining && ' · draining'}
-                  </span>
-                </li>
+                <VolumeRow key={volume.id} volume={volume} reload={volumes.reload} />
               ))}
             </ul>
           )}
@@ -208,7 +264,7 @@ export function Storage() {
         <Show from={offer}>
           {(data) => (
             <OfferEditor
-              key={JSON.stringify(data.offer)}
+              key={offerTerms(data.offer)}
               offer={data.offer}
               status={status.data}
               reload={offer.reload}

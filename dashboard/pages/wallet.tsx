@@ -29,19 +29,40 @@ function QrCode({ text }: { text: string }) {
   );
 }
 
-function Send({ reload }: { reload: () => void }) {
+/** A payment's key stays while its details do: trying again after a cut pays once, changed details are a new payment. */
+function useKey(details: string): { readonly key: string; renew(): void } {
+  const kept = useRef({ details, key: crypto.randomUUID() });
+  if (kept.current.details !== details) kept.current = { details, key: crypto.randomUUID() };
+  return {
+    key: kept.current.key,
+    renew: () => {
+      kept.current = { details, key: crypto.randomUUID() };
+    },
+  };
+}
+
+function Send({ balance, reload }: { balance: bigint | undefined; reload: () => void }) {
   const [to, setTo] = useState('');
   const [amount, setAmount] = useState('');
   const [memo, setMemo] = useState('');
   const [confirm, setConfirm] = useState(false);
   const [sent, setSent] = useState<{ transactionId: string; height: number }>();
-  const key = useRef(crypto.randomUUID());
   const grains = parseAcorns(amount);
-  const valid =
-    /^acorn1[0-9a-z]{30,}$/.test(to.trim()) &&
-    grains !== undefined &&
-    grains > 0n &&
-    new TextEncoder().encode(memo).length <= 64;
+  const payment = useKey(`${to.trim()} ${grains} ${memo}`);
+  const badTo = to !== '' && !/^acorn1[0-9a-z]{30,}$/.test(to.trim());
+  const badAmount = amount !== '' && (grains === undefined || grains === 0n);
+  const tooMuch = grains !== undefined && balance !== undefined && grains > balance;
+  const badMemo = new TextEncoder().encode(memo).length > 64;
+  const advice = badTo
+    ? 'An address begins with acorn1.'
+    : badAmount
+      ? 'Expected an amount such as 12.5, with at most nine decimals.'
+      : tooMuch
+        ? 'That is more than the balance.'
+        : badMemo
+          ? 'The memo is longer than 64 bytes.'
+          : '';
+  const valid = to !== '' && amount !== '' && advice === '';
   if (sent !== undefined) {
     return (
       <div aria-live="polite">
@@ -52,7 +73,7 @@ function Send({ reload }: { reload: () => void }) {
         <button
           type="button"
           onClick={() => {
-            key.current = crypto.randomUUID();
+            payment.renew();
             setSent(undefined);
             setConfirm(false);
             setAmount('');
@@ -81,7 +102,7 @@ function Send({ reload }: { reload: () => void }) {
                 'POST',
                 '/wallet/transfers',
                 { to: to.trim(), amountGrains: String(grains), memo },
-                { 'idempotency-key': key.current },
+                { 'idempotency-key': payment.key },
               ).then((done) => {
                 setSent(done);
                 reload();
@@ -109,6 +130,8 @@ function Send({ reload }: { reload: () => void }) {
           value={to}
           placeholder="acorn1…"
           autocomplete="off"
+          aria-invalid={badTo}
+          aria-describedby="send-advice"
           spellcheck={false}
           onInput={(event) => setTo(event.currentTarget.value)}
         />
@@ -119,17 +142,47 @@ function Send({ reload }: { reload: () => void }) {
           inputMode="decimal"
           value={amount}
           placeholder="12.5"
+          aria-invalid={badAmount || tooMuch}
+          aria-describedby="send-advice"
           onInput={(event) => setAmount(event.currentTarget.value)}
         />
       </label>
       <label>
         Memo (public, up to 64 bytes)
-        <input value={memo} onInput={(event) => setMemo(event.currentTarget.value)} />
+        <input
+          value={memo}
+          aria-invalid={badMemo}
+          aria-describedby="send-advice"
+          onInput={(event) => setMemo(event.currentTarget.value)}
+        />
       </label>
+      <p id="send-advice" class="advice" aria-live="polite">
+        {advice}
+      </p>
       <button class="primary" type="submit" disabled={!valid}>
         Continue
       </button>
     </form>
+  );
+}
+
+const COPIED_MS = 2_000;
+
+function CopyAddress({ address }: { address: string }) {
+  const [copied, setCopied] = useState(false);
+  return (
+    <button
+      type="button"
+      aria-live="polite"
+      onClick={() =>
+        void navigator.clipboard.writeText(address).then(() => {
+          setCopied(true);
+          setTimeout(() => setCopied(false), COPIED_MS);
+        })
+      }
+    >
+      {copied ? 'Copied' : 'Copy address'}
+    </button>
   );
 }
 
@@ -197,16 +250,14 @@ export function Wallet() {
                 </p>
                 {data.waiting > 0 && <p class="note">{data.waiting} transactions on their way</p>}
                 <p class="path">{data.accountId}</p>
-                <button type="button" onClick={() => void navigator.clipboard.writeText(data.accountId)}>
-                  Copy address
-                </button>
+                <CopyAddress address={data.accountId} />
               </div>
             </div>
           )}
         </Show>
       </Card>
       <Card title="Send">
-        <Send reload={wallet.reload} />
+        <Send balance={wallet.data && BigInt(wallet.data.balanceGrains)} reload={wallet.reload} />
       </Card>
       <Card title="TPM" wide>
         <Show from={tpm}>{(data) => <Chip tpm={data} reload={tpm.reload} />}</Show>

@@ -81,6 +81,7 @@ test('the printed link logs in once, and the code leaves the address', async () 
   await page.goto(devnet.loginUrl);
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
   assert.equal(new URL(page.url()).hash, '');
+  await page.getByRole('banner').getByText('Live', { exact: true }).waitFor();
   const again = await fetch(new URL('/api/v1/sessions', devnet.loginUrl), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -116,6 +117,29 @@ test('earnings appear without a reload, with a plot', async () => {
   );
 });
 
+test('the exact total stands at the header when the keyboard reaches it, and a period leads to its block', async () => {
+  await page.locator('header .total').focus();
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Tab');
+  await page.waitForFunction(() => {
+    const exact = document.querySelector('header .exact');
+    return exact !== null && getComputedStyle(exact).opacity === '1' && / grains$/.test(exact.textContent);
+  });
+  await page.getByText('Figures by period').click();
+  await page.getByRole('region', { name: 'Earnings by period' }).getByRole('link').last().click();
+  await page.getByRole('heading', { level: 2, name: /^Period \d+$/ }).waitFor();
+  await page.getByRole('link', { name: /^block \d+$/ }).click();
+  await page.getByRole('heading', { level: 2, name: /^Block \d+$/ }).waitFor();
+});
+
+test('a volume takes a new size', async () => {
+  await visit('Storage');
+  await page.getByText('Change', { exact: true }).click();
+  await page.locator('.volume').getByLabel('Size in GiB').fill('7.5');
+  await page.getByRole('button', { name: 'Resize' }).click();
+  await page.getByText('of 7.5 GiB').waitFor();
+});
+
 test('money is sent with a confirm step, and the history shows it', async () => {
   const { accountId } = await devnet.cli<{ accountId: string }>(2, 'wallet', 'address');
   await visit('Wallet');
@@ -128,11 +152,24 @@ test('money is sent with a confirm step, and the history shows it', async () => 
   await page.getByText('“for lunch”').waitFor({ timeout: 15_000 });
 });
 
+test('more than there is cannot be sent, and the page says why', async () => {
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await page.getByLabel('Amount in acorns').fill('99999999');
+  await page.getByText('more than the balance').waitFor();
+  assert(await page.getByRole('button', { name: 'Continue' }).isDisabled());
+});
+
 test('an id leads to what it names', async () => {
   await visit('Ledger');
   await page.getByRole('searchbox').fill('1');
   await page.getByRole('button', { name: 'Search' }).click();
   await page.getByRole('heading', { level: 2, name: 'Block 1' }).waitFor();
+  await page.getByRole('link', { name: '← Ledger' }).click();
+  await page
+    .getByRole('link', { name: /^Block \d+, final/ })
+    .first()
+    .press('Enter');
+  await page.getByRole('heading', { level: 2, name: /^Block \d+$/ }).waitFor();
   await page.getByRole('link', { name: '← Ledger' }).click();
   await page.getByRole('searchbox').fill('nonsense');
   await page.getByRole('button', { name: 'Search' }).click();
