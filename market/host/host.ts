@@ -40,6 +40,8 @@ export const PENDING_BYTES_MAX = 256 * 1_048_576;
 /** What no contract covers is kept this long. */
 const PENDING_MS = 15 * 60_000;
 const CHALLENGE_LEAVES_MAX = 16;
+/** Periods that a renter may be ahead of this host, in what both know of the ledger. */
+const PERIODS_AHEAD = 1;
 /** Roots of one request: a revision over more comes in several. */
 export const ROOTS_MAX = 16_384;
 
@@ -213,7 +215,7 @@ export class Host {
     const periods = terms.endPeriod - terms.startPeriod + 1;
     if (terms.hostNodeId !== this.#ledger.nodeId)
       throw new MarketError('bad-terms', 'the terms are for another host');
-    if (terms.startPeriod < period || terms.startPeriod > period + 2)
+    if (terms.startPeriod < period || terms.startPeriod > period + PERIODS_AHEAD + 1)
       throw new MarketError('bad-terms', `expected a start soon after period ${period}`);
     if (periods < offer.periodsMin || periods > offer.periodsMax) {
       throw new MarketError(
@@ -270,7 +272,8 @@ export class Host {
     if (grows) {
       const offer = this.#offer();
       this.#checkPrices(offer, contract);
-      if (revision.endPeriod - period > offer.periodsMax)
+      // The renter may have seen the period turn before this host did.
+      if (revision.endPeriod - period > offer.periodsMax + PERIODS_AHEAD)
         throw new MarketError('bad-terms', `expected an end within ${offer.periodsMax} periods`);
       const storage =
         periodPrice(contract.priceGrainsPerGiBPeriod, revision.leafCount) *

@@ -105,8 +105,8 @@ export class Contractor {
         } else {
           const list = this.listOf(live.id, live.contract);
           // An earlier attempt may have become final after all.
-          added = added.filter((root) => !list.includes(root));
           const present = new Set(list);
+          added = added.filter((root) => !present.has(root));
           const still = removed.filter((root) => present.has(root));
           if (added.length === 0 && still.length === 0 && !extend) return;
           await this.#revise(host, live.id, live.contract, list, added, still);
