@@ -1,171 +1,29 @@
 /** The node's REST API as the pages use it: types, requests, and a hook that stays fresh with the event stream. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import type { Operations } from './generated/api.ts';
+
+type Answer<Operation extends keyof Operations> = Operations[Operation]['answer'];
+type Item<Operation extends keyof Operations> =
+  Answer<Operation> extends { readonly items: readonly (infer One)[] } ? One : never;
 
 export interface Page<T> {
-  items: T[];
-  nextCursor: string | null;
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
 }
-export interface Status {
-  version: string;
-  chainId: string;
-  chainName: string;
-  chainKind: string;
-  nodeId: string;
-  accountId: string;
-  height: number;
-  finalizedAt: string | null;
-  finalityMs: number | null;
-  view: number;
-  period: number;
-  periodMs: number;
-  periodStartedAt: string;
-  committee: { size: number; quorum: number; member: boolean };
-  peerCount: number;
-  uptimeMs: number;
-  storage: { offeredBytes: number; usedBytes: number };
-  catchingUpTo: number | null;
-  halted: string | null;
-}
-export interface Sums {
-  totalGrains: string;
-  storageGrains: string;
-  egressGrains: string;
-  relayGrains: string;
-  feeGrains: string;
-  penaltyGrains: string;
-}
-export interface Earnings extends Sums {
-  projectedMonthGrains: string;
-  byPeriod: (Sums & { period: number; startedAt: string | null })[];
-  byContract: (Sums & { contractId: string })[];
-}
-export interface Contract {
-  id: string;
-  state: 'active' | 'ended' | 'failed' | 'closed';
-  renterId: string;
-  hostAccountId: string;
-  hostNodeId: string | null;
-  sizeBytes: number;
-  priceGrainsPerGiBPeriod: string;
-  egressGrainsPerGiB: string;
-  startPeriod: number;
-  endPeriod: number;
-  nextPeriod: number;
-  provableUntilPeriod: number;
-  revision: number;
-  escrowGrains: string;
-  collateralGrains: string;
-  paidStorageGrains: string;
-  paidEgressGrains: string;
-  penaltyGrains: string;
-  paidPeriods: number;
-  missedPeriods: number;
-  missedInARow: number;
-  openedHeight: number;
-}
-export interface Block {
-  id: string;
-  height: number;
-  view: number;
-  parentId: string;
-  timestamp: string;
-  proposer: string;
-  stateRoot: string;
-  transactionCount: number;
-  status: 'final' | 'notarized' | 'proposed' | 'abandoned';
-}
-export interface Transaction {
-  id: string;
-  kind: string;
-  sender: string;
-  nonce: number;
-  feeGrains: string;
-  status: string;
-  height: number | null;
-  timestamp: string | null;
-  body: Record<string, unknown>;
-}
-export interface HistoryEntry {
-  height: number;
-  timestamp: string;
-  reason: string;
-  direction: 'in' | 'out';
-  amountGrains: string;
-  otherId: string | null;
-  transactionId: string | null;
-  contractId: string | null;
-  period: number | null;
-  memo: string | null;
-}
-export interface Health {
-  state: 'healthy' | 'degraded' | 'lost';
-  fragmentsAlive: number;
-  fragmentsNeeded: number;
-  fragmentsTotal: number;
-}
-export interface StoredFile {
-  name: string;
-  sizeBytes: number;
-  createdAt: string;
-  redundancy: { data: number; parity: number; weak: boolean };
-  storedBytes: number;
-  health: Health;
-}
-export interface Offer {
-  priceGrainsPerGiBPeriod: string;
-  egressGrainsPerGiB: string;
-  collateralPercent: number;
-  periodsMin: number;
-  periodsMax: number;
-}
-export interface Volume {
-  id: string;
-  folder: string;
-  limitBytes: number;
-  usedBytes: number;
-  fragments: number;
-  draining: boolean;
-}
-export interface Audit {
-  contractId: string;
-  hostNodeId: string;
-  period: number;
-  at: string;
-  ok: boolean;
-  latencyMs: number;
-  reason: string | null;
-}
-export interface NetworkNode {
-  nodeId: string;
-  ownerId: string;
-  addresses: string[];
-  offer: Offer | null;
-  committeeMember: boolean;
-  connected: boolean;
-  self: boolean;
-  score: number | null;
-  scoreFactors: Record<string, number> | null;
-  suspended: string | null;
-}
-export interface Alert {
-  id: string;
-  severity: 'info' | 'warning' | 'critical';
-  title: string;
-  whatToDo: string;
-}
-export interface TpmStatus {
-  kind: string;
-  ekId: string;
-  manufacturer: string;
-  endorsed: boolean;
-  claimed: { height: number; denominationGrains: string } | null;
-}
-export interface Token {
-  id: string;
-  name: string;
-  role: string;
-  createdAt: string;
-}
+export type Status = Answer<'GET /status'>;
+export type Earnings = Answer<'GET /host/earnings'>;
+export type Contract = Answer<'GET /ledger/contracts/{id}'>;
+export type Block = Item<'GET /ledger/blocks'>;
+export type Transaction = Answer<'GET /ledger/transactions/{id}'>;
+export type HistoryEntry = Item<'GET /ledger/accounts/{id}/history'>;
+export type StoredFile = Item<'GET /files'>;
+export type Offer = NonNullable<Answer<'GET /host/offer'>['offer']>;
+export type Volume = Item<'GET /host/volumes'>;
+export type Audit = Item<'GET /host/audits'>;
+export type NetworkNode = Item<'GET /ledger/nodes'>;
+export type Alert = Item<'GET /alerts'>;
+export type TpmStatus = Answer<'GET /tpm'>;
+export type Token = Item<'GET /tokens'>;
 
 /** What the node refused, in its own words. */
 export class Problem extends Error {

@@ -1,0 +1,844 @@
+// Written by dashboard/generate-types.mjs from openapi.yaml; not for editing.
+
+type FileHealth = {
+  readonly state: "healthy" | "degraded" | "lost";
+  readonly fragmentsAlive: number;
+  readonly fragmentsNeeded: number;
+  readonly fragmentsTotal: number;
+  readonly hosts: readonly ({
+    /** node, node1… */
+    readonly nodeId: string;
+    readonly fragments: number;
+    readonly alive: boolean;
+  })[];
+};
+
+/** Every operation below /api/v1, by method and path. */
+export interface Operations {
+  "GET /status": {
+    readonly answer: {
+      readonly version: string;
+      /** 64 hex digits */
+      readonly chainId: string;
+      readonly chainName: string;
+      readonly chainKind: "public" | "dev";
+      /** node, node1… */
+      readonly nodeId: string;
+      /** account, acorn1… */
+      readonly accountId: string;
+      /** of the newest final block */
+      readonly height: number;
+      readonly finalizedAt: string | null;
+      readonly finalityMs: number | null;
+      /** consensus epoch */
+      readonly epoch: number;
+      /** consensus view */
+      readonly view: number;
+      /** ledger period */
+      readonly period: number;
+      /** length of a period */
+      readonly periodMs: number;
+      /** ISO 8601 time, UTC */
+      readonly periodStartedAt: string;
+      readonly committee: {
+        readonly size: number;
+        readonly quorum: number;
+        readonly member: boolean;
+      };
+      /** connected nodes */
+      readonly peerCount: number;
+      /** since this process started */
+      readonly uptimeMs: number;
+      readonly storage: {
+        readonly offeredBytes: number;
+        readonly usedBytes: number;
+      };
+      readonly catchingUpTo: number | null;
+      readonly halted: string | null;
+    };
+  };
+  "GET /health/live": {
+    readonly answer: {
+      readonly status: "ok";
+    };
+  };
+  "GET /health/ready": {
+    readonly answer: {
+      readonly status: "ok";
+    };
+  };
+  "GET /events": {
+    readonly answer: undefined;
+  };
+  "GET /ledger/head": {
+    readonly answer: {
+      /** 64 hex digits */
+      readonly id: string;
+      /** distance from genesis */
+      readonly height: number;
+      readonly epoch: number;
+      readonly view: number;
+      /** 64 hex digits */
+      readonly parentId: string;
+      /** ISO 8601 time, UTC */
+      readonly timestamp: string;
+      /** node, node1… */
+      readonly proposer: string;
+      /** 64 hex digits */
+      readonly txRoot: string;
+      /** 64 hex digits */
+      readonly stateRoot: string;
+      readonly transactionCount: number;
+      readonly status: "final" | "notarized" | "proposed" | "abandoned";
+    };
+  };
+  "GET /ledger/blocks": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+    };
+    readonly answer: {
+      readonly items: readonly ({
+        /** 64 hex digits */
+        readonly id: string;
+        /** distance from genesis */
+        readonly height: number;
+        readonly epoch: number;
+        readonly view: number;
+        /** 64 hex digits */
+        readonly parentId: string;
+        /** ISO 8601 time, UTC */
+        readonly timestamp: string;
+        /** node, node1… */
+        readonly proposer: string;
+        /** 64 hex digits */
+        readonly txRoot: string;
+        /** 64 hex digits */
+        readonly stateRoot: string;
+        readonly transactionCount: number;
+        readonly status: "final" | "notarized" | "proposed" | "abandoned";
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /ledger/blocks/{idOrHeight}": {
+    readonly answer: {
+      /** 64 hex digits */
+      readonly id: string;
+      /** distance from genesis */
+      readonly height: number;
+      readonly epoch: number;
+      readonly view: number;
+      /** 64 hex digits */
+      readonly parentId: string;
+      /** ISO 8601 time, UTC */
+      readonly timestamp: string;
+      /** node, node1… */
+      readonly proposer: string;
+      /** 64 hex digits */
+      readonly txRoot: string;
+      /** 64 hex digits */
+      readonly stateRoot: string;
+      readonly transactionCount: number;
+      readonly status: "final" | "notarized" | "proposed" | "abandoned";
+      readonly transactions: readonly ({
+        /** 64 hex digits */
+        readonly id: string;
+        readonly kind: string;
+        /** account, acorn1… */
+        readonly sender: string;
+        readonly nonce: number;
+        /** an amount in grains, decimal */
+        readonly feeGrains: string;
+        readonly status: "final" | "waiting";
+        readonly height: number | null;
+        readonly timestamp: string | null;
+        /** the fields of that kind */
+        readonly body: Readonly<Record<string, unknown>>;
+      })[];
+    };
+  };
+  "GET /ledger/tree": {
+    readonly query: {
+      readonly depth?: number;
+    };
+    readonly answer: {
+      /** 64 hex digits */
+      readonly finalId: string;
+      readonly blocks: readonly ({
+        /** 64 hex digits */
+        readonly id: string;
+        /** distance from genesis */
+        readonly height: number;
+        readonly epoch: number;
+        readonly view: number;
+        /** 64 hex digits */
+        readonly parentId: string;
+        /** ISO 8601 time, UTC */
+        readonly timestamp: string;
+        /** node, node1… */
+        readonly proposer: string;
+        /** 64 hex digits */
+        readonly txRoot: string;
+        /** 64 hex digits */
+        readonly stateRoot: string;
+        readonly transactionCount: number;
+        readonly status: "final" | "notarized" | "proposed" | "abandoned";
+      })[];
+    };
+  };
+  "GET /ledger/transactions/{id}": {
+    readonly answer: {
+      /** 64 hex digits */
+      readonly id: string;
+      readonly kind: string;
+      /** account, acorn1… */
+      readonly sender: string;
+      readonly nonce: number;
+      /** an amount in grains, decimal */
+      readonly feeGrains: string;
+      readonly status: "final" | "waiting";
+      readonly height: number | null;
+      readonly timestamp: string | null;
+      /** the fields of that kind */
+      readonly body: Readonly<Record<string, unknown>>;
+    };
+  };
+  "POST /ledger/transactions": {
+    readonly body: {
+      /** signed bytes in hex */
+      readonly transaction: string;
+    };
+    readonly answer: {
+      /** 64 hex digits */
+      readonly id: string;
+    };
+  };
+  "GET /ledger/accounts/{id}": {
+    readonly answer: {
+      /** account, acorn1… */
+      readonly accountId: string;
+      /** an amount in grains, decimal */
+      readonly balanceGrains: string;
+      readonly nonce: number;
+    };
+  };
+  "GET /ledger/accounts/{id}/history": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+    };
+    readonly answer: {
+      readonly items: readonly ({
+        readonly height: number;
+        /** ISO 8601 time, UTC */
+        readonly timestamp: string;
+        /** claim, transfer, fee, escrow, collateral, storage, egress, penalty, refund, collateral-return */
+        readonly reason: string;
+        readonly direction: "in" | "out";
+        /** an amount in grains, decimal */
+        readonly amountGrains: string;
+        readonly otherId: string | null;
+        readonly transactionId: string | null;
+        readonly contractId: string | null;
+        readonly period: number | null;
+        readonly memo: string | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /ledger/tpms/{ekId}": {
+    readonly answer: {
+      /** 64 hex digits */
+      readonly ekId: string;
+      /** account, acorn1… */
+      readonly ownerId: string;
+      /** node, node1… */
+      readonly nodeId: string;
+      /** an amount in grains, decimal */
+      readonly denominationGrains: string;
+      readonly claimedHeight: number;
+    };
+  };
+  "GET /ledger/contracts": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+      /** only those of this renter or host */
+      readonly account?: string;
+    };
+    readonly answer: {
+      readonly items: readonly ({
+        /** 64 hex digits */
+        readonly id: string;
+        readonly state: "active" | "ended" | "failed" | "closed";
+        /** account, acorn1… */
+        readonly renterId: string;
+        /** account, acorn1… */
+        readonly hostAccountId: string;
+        readonly hostNodeId: string | null;
+        /** under the newest root */
+        readonly sizeBytes: number;
+        /** an amount in grains, decimal */
+        readonly priceGrainsPerGiBPeriod: string;
+        /** an amount in grains, decimal */
+        readonly egressGrainsPerGiB: string;
+        readonly startPeriod: number;
+        readonly endPeriod: number;
+        /** the first that is neither paid nor missed */
+        readonly nextPeriod: number;
+        /** the last in which nextPeriod can be proven */
+        readonly provableUntilPeriod: number;
+        readonly revision: number;
+        /** an amount in grains, decimal */
+        readonly escrowGrains: string;
+        /** an amount in grains, decimal */
+        readonly collateralGrains: string;
+        /** an amount in grains, decimal */
+        readonly paidStorageGrains: string;
+        /** an amount in grains, decimal */
+        readonly paidEgressGrains: string;
+        /** an amount in grains, decimal */
+        readonly penaltyGrains: string;
+        readonly paidPeriods: number;
+        readonly missedPeriods: number;
+        readonly missedInARow: number;
+        readonly openedHeight: number;
+        readonly lastSettledHeight: number | null;
+        readonly endedHeight: number | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /ledger/contracts/{id}": {
+    readonly answer: {
+      /** 64 hex digits */
+      readonly id: string;
+      readonly state: "active" | "ended" | "failed" | "closed";
+      /** account, acorn1… */
+      readonly renterId: string;
+      /** account, acorn1… */
+      readonly hostAccountId: string;
+      readonly hostNodeId: string | null;
+      /** under the newest root */
+      readonly sizeBytes: number;
+      /** an amount in grains, decimal */
+      readonly priceGrainsPerGiBPeriod: string;
+      /** an amount in grains, decimal */
+      readonly egressGrainsPerGiB: string;
+      readonly startPeriod: number;
+      readonly endPeriod: number;
+      /** the first that is neither paid nor missed */
+      readonly nextPeriod: number;
+      /** the last in which nextPeriod can be proven */
+      readonly provableUntilPeriod: number;
+      readonly revision: number;
+      /** an amount in grains, decimal */
+      readonly escrowGrains: string;
+      /** an amount in grains, decimal */
+      readonly collateralGrains: string;
+      /** an amount in grains, decimal */
+      readonly paidStorageGrains: string;
+      /** an amount in grains, decimal */
+      readonly paidEgressGrains: string;
+      /** an amount in grains, decimal */
+      readonly penaltyGrains: string;
+      readonly paidPeriods: number;
+      readonly missedPeriods: number;
+      readonly missedInARow: number;
+      readonly openedHeight: number;
+      readonly lastSettledHeight: number | null;
+      readonly endedHeight: number | null;
+    };
+  };
+  "GET /ledger/nodes": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+    };
+    readonly answer: {
+      readonly items: readonly ({
+        /** node, node1… */
+        readonly nodeId: string;
+        /** account, acorn1… */
+        readonly ownerId: string;
+        /** 64 hex digits */
+        readonly ekId: string;
+        readonly addresses: readonly (string)[];
+        readonly offer: {
+          /** an amount in grains, decimal */
+          readonly priceGrainsPerGiBPeriod: string;
+          /** an amount in grains, decimal */
+          readonly egressGrainsPerGiB: string;
+          readonly collateralPercent: number;
+          /** room at the time of the announcement */
+          readonly freeBytes: number;
+          readonly periodsMin: number;
+          readonly periodsMax: number;
+        } | null;
+        readonly committeeMember: boolean;
+        readonly connected: boolean;
+        readonly self: boolean;
+        readonly score: number | null;
+        readonly scoreFactors: Readonly<Record<string, number>> | null;
+        readonly suspended: string | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /ledger/offers": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+    };
+    readonly answer: {
+      readonly items: readonly ({
+        /** node, node1… */
+        readonly nodeId: string;
+        /** account, acorn1… */
+        readonly ownerId: string;
+        /** 64 hex digits */
+        readonly ekId: string;
+        readonly addresses: readonly (string)[];
+        readonly offer: {
+          /** an amount in grains, decimal */
+          readonly priceGrainsPerGiBPeriod: string;
+          /** an amount in grains, decimal */
+          readonly egressGrainsPerGiB: string;
+          readonly collateralPercent: number;
+          /** room at the time of the announcement */
+          readonly freeBytes: number;
+          readonly periodsMin: number;
+          readonly periodsMax: number;
+        } | null;
+        readonly committeeMember: boolean;
+        readonly connected: boolean;
+        readonly self: boolean;
+        readonly score: number | null;
+        readonly scoreFactors: Readonly<Record<string, number>> | null;
+        readonly suspended: string | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /ledger/periods/{n}": {
+    readonly answer: {
+      readonly period: number;
+      readonly height: number;
+      /** ISO 8601 time, UTC */
+      readonly startedAt: string;
+      readonly beacon: string | null;
+    };
+  };
+  "GET /tpm": {
+    readonly answer: {
+      readonly kind: "tpm2" | "software";
+      /** 64 hex digits */
+      readonly ekId: string;
+      readonly manufacturer: string;
+      readonly endorsed: boolean;
+      readonly claimed: {
+        readonly height: number;
+        /** account, acorn1… */
+        readonly accountId: string;
+        /** an amount in grains, decimal */
+        readonly denominationGrains: string;
+      } | null;
+    };
+  };
+  "POST /tpm/claim": {
+    readonly answer: {
+      /** 64 hex digits */
+      readonly transactionId: string;
+      /** of the final block */
+      readonly height: number;
+    };
+  };
+  "GET /wallet": {
+    readonly answer: {
+      /** account, acorn1… */
+      readonly accountId: string;
+      /** an amount in grains, decimal */
+      readonly balanceGrains: string;
+      readonly nonce: number;
+      /** sent and not final */
+      readonly waiting: number;
+    };
+  };
+  "POST /wallet/transfers": {
+    readonly body: {
+      /** account, acorn1… */
+      readonly to: string;
+      readonly amountGrains: string;
+      readonly memo?: string;
+    };
+    readonly answer: {
+      /** 64 hex digits */
+      readonly transactionId: string;
+      /** of the final block */
+      readonly height: number;
+    };
+  };
+  "GET /host/offer": {
+    readonly answer: {
+      readonly offer: {
+        /** an amount in grains, decimal */
+        readonly priceGrainsPerGiBPeriod: string;
+        /** an amount in grains, decimal */
+        readonly egressGrainsPerGiB: string;
+        readonly collateralPercent: number;
+        /** room at the time of the announcement */
+        readonly freeBytes: number;
+        readonly periodsMin: number;
+        readonly periodsMax: number;
+      } | null;
+    };
+  };
+  "PUT /host/offer": {
+    readonly body: {
+      readonly offer: {
+        /** an amount in grains, decimal */
+        readonly priceGrainsPerGiBPeriod: string;
+        /** an amount in grains, decimal */
+        readonly egressGrainsPerGiB: string;
+        readonly collateralPercent: number;
+        readonly periodsMin: number;
+        readonly periodsMax: number;
+      } | null;
+    };
+    readonly answer: {
+      readonly offer: {
+        /** an amount in grains, decimal */
+        readonly priceGrainsPerGiBPeriod: string;
+        /** an amount in grains, decimal */
+        readonly egressGrainsPerGiB: string;
+        readonly collateralPercent: number;
+        /** room at the time of the announcement */
+        readonly freeBytes: number;
+        readonly periodsMin: number;
+        readonly periodsMax: number;
+      } | null;
+    };
+  };
+  "GET /host/volumes": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly id: string;
+        readonly folder: string;
+        readonly limitBytes: number;
+        readonly usedBytes: number;
+        readonly fragments: number;
+        readonly draining: boolean;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "POST /host/volumes": {
+    readonly body: {
+      readonly folder: string;
+      readonly limitBytes: number;
+    };
+    readonly answer: {
+      readonly id: string;
+      readonly folder: string;
+      readonly limitBytes: number;
+      readonly usedBytes: number;
+      readonly fragments: number;
+      readonly draining: boolean;
+    };
+  };
+  "PATCH /host/volumes/{id}": {
+    readonly body: {
+      readonly limitBytes?: number;
+      readonly draining?: true;
+    };
+    readonly answer: {
+      readonly id: string;
+      readonly folder: string;
+      readonly limitBytes: number;
+      readonly usedBytes: number;
+      readonly fragments: number;
+      readonly draining: boolean;
+    };
+  };
+  "DELETE /host/volumes/{id}": {
+    readonly answer: undefined;
+  };
+  "GET /host/contracts": {
+    readonly answer: {
+      readonly items: readonly ({
+        /** 64 hex digits */
+        readonly id: string;
+        readonly state: "active" | "ended" | "failed" | "closed";
+        /** account, acorn1… */
+        readonly renterId: string;
+        /** account, acorn1… */
+        readonly hostAccountId: string;
+        readonly hostNodeId: string | null;
+        /** under the newest root */
+        readonly sizeBytes: number;
+        /** an amount in grains, decimal */
+        readonly priceGrainsPerGiBPeriod: string;
+        /** an amount in grains, decimal */
+        readonly egressGrainsPerGiB: string;
+        readonly startPeriod: number;
+        readonly endPeriod: number;
+        /** the first that is neither paid nor missed */
+        readonly nextPeriod: number;
+        /** the last in which nextPeriod can be proven */
+        readonly provableUntilPeriod: number;
+        readonly revision: number;
+        /** an amount in grains, decimal */
+        readonly escrowGrains: string;
+        /** an amount in grains, decimal */
+        readonly collateralGrains: string;
+        /** an amount in grains, decimal */
+        readonly paidStorageGrains: string;
+        /** an amount in grains, decimal */
+        readonly paidEgressGrains: string;
+        /** an amount in grains, decimal */
+        readonly penaltyGrains: string;
+        readonly paidPeriods: number;
+        readonly missedPeriods: number;
+        readonly missedInARow: number;
+        readonly openedHeight: number;
+        readonly lastSettledHeight: number | null;
+        readonly endedHeight: number | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /host/earnings": {
+    readonly answer: {
+      /** an amount in grains, decimal */
+      readonly totalGrains: string;
+      /** an amount in grains, decimal */
+      readonly storageGrains: string;
+      /** an amount in grains, decimal */
+      readonly egressGrains: string;
+      /** an amount in grains, decimal */
+      readonly relayGrains: string;
+      /** an amount in grains, decimal */
+      readonly feeGrains: string;
+      /** an amount in grains, decimal */
+      readonly penaltyGrains: string;
+      /** an amount in grains, decimal */
+      readonly projectedMonthGrains: string;
+      readonly byPeriod: readonly ({
+        readonly period: number;
+        readonly startedAt: string | null;
+        /** an amount in grains, decimal */
+        readonly totalGrains: string;
+        /** an amount in grains, decimal */
+        readonly storageGrains: string;
+        /** an amount in grains, decimal */
+        readonly egressGrains: string;
+        /** an amount in grains, decimal */
+        readonly relayGrains: string;
+        /** an amount in grains, decimal */
+        readonly feeGrains: string;
+        /** an amount in grains, decimal */
+        readonly penaltyGrains: string;
+      })[];
+      readonly byContract: readonly ({
+        /** 64 hex digits */
+        readonly contractId: string;
+        /** an amount in grains, decimal */
+        readonly totalGrains: string;
+        /** an amount in grains, decimal */
+        readonly storageGrains: string;
+        /** an amount in grains, decimal */
+        readonly egressGrains: string;
+        /** an amount in grains, decimal */
+        readonly relayGrains: string;
+        /** an amount in grains, decimal */
+        readonly feeGrains: string;
+        /** an amount in grains, decimal */
+        readonly penaltyGrains: string;
+      })[];
+    };
+  };
+  "GET /host/audits": {
+    readonly answer: {
+      readonly items: readonly ({
+        /** 64 hex digits */
+        readonly contractId: string;
+        /** node, node1… */
+        readonly hostNodeId: string;
+        readonly period: number;
+        /** ISO 8601 time, UTC */
+        readonly at: string;
+        readonly ok: boolean;
+        readonly latencyMs: number;
+        readonly reason: string | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /files": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly name: string;
+        readonly sizeBytes: number;
+        /** ISO 8601 time, UTC */
+        readonly createdAt: string;
+        /** 64 hex digits */
+        readonly sha256: string;
+        readonly redundancy: {
+          readonly data: number;
+          readonly parity: number;
+          readonly weak: boolean;
+        };
+        /** at hosts, parity included */
+        readonly storedBytes: number;
+        readonly health: {
+          readonly state: "healthy" | "degraded" | "lost";
+          readonly fragmentsAlive: number;
+          readonly fragmentsNeeded: number;
+          readonly fragmentsTotal: number;
+        };
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /files/{*}": {
+    readonly answer: undefined;
+  };
+  "PUT /files/{*}": {
+    readonly query: {
+      /** K+M */
+      readonly redundancy?: string;
+      readonly overwrite?: boolean;
+    };
+    readonly answer: {
+      readonly name: string;
+      readonly sizeBytes: number;
+      /** ISO 8601 time, UTC */
+      readonly createdAt: string;
+      /** 64 hex digits */
+      readonly sha256: string;
+      readonly redundancy: {
+        readonly data: number;
+        readonly parity: number;
+        readonly weak: boolean;
+      };
+      /** at hosts, parity included */
+      readonly storedBytes: number;
+      readonly health: {
+        readonly state: "healthy" | "degraded" | "lost";
+        readonly fragmentsAlive: number;
+        readonly fragmentsNeeded: number;
+        readonly fragmentsTotal: number;
+      };
+    };
+  };
+  "DELETE /files/{*}": {
+    readonly answer: undefined;
+  };
+  "GET /jobs": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly id: string;
+        readonly kind: string;
+        readonly state: "waiting" | "running" | "done" | "failed";
+        readonly attempts: number;
+        readonly finishedAt: string | null;
+        readonly result: string | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /jobs/{*}": {
+    readonly answer: {
+      readonly id: string;
+      readonly kind: string;
+      readonly state: "waiting" | "running" | "done" | "failed";
+      readonly attempts: number;
+      readonly finishedAt: string | null;
+      readonly result: string | null;
+    };
+  };
+  "GET /peers": {
+    readonly answer: {
+      readonly items: readonly ({
+        /** node, node1… */
+        readonly nodeId: string;
+        readonly address: string;
+        readonly direction: "inbound" | "outbound";
+        /** ISO 8601 time, UTC */
+        readonly connectedAt: string;
+        readonly bytesIn: number;
+        readonly bytesOut: number;
+        readonly roundTripMs: number | null;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /alerts": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly id: string;
+        readonly severity: "info" | "warning" | "critical";
+        readonly title: string;
+        readonly whatToDo: string;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "POST /sessions": {
+    readonly body: {
+      readonly code: string;
+    };
+    readonly answer: {
+      readonly role: "viewer" | "operator" | "owner";
+    };
+  };
+  "GET /sessions/current": {
+    readonly answer: {
+      readonly role: "viewer" | "operator" | "owner";
+    };
+  };
+  "DELETE /sessions/current": {
+    readonly answer: undefined;
+  };
+  "POST /sessions/links": {
+    readonly answer: {
+      readonly code: string;
+    };
+  };
+  "GET /tokens": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly id: string;
+        readonly name: string;
+        readonly role: "viewer" | "operator" | "owner";
+        /** ISO 8601 time, UTC */
+        readonly createdAt: string;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "POST /tokens": {
+    readonly body: {
+      readonly name: string;
+      readonly role: "viewer" | "operator" | "owner";
+    };
+    readonly answer: {
+      readonly id: string;
+      readonly name: string;
+      readonly role: "viewer" | "operator" | "owner";
+      /** ISO 8601 time, UTC */
+      readonly createdAt: string;
+      /** shown once */
+      readonly token: string;
+    };
+  };
+  "DELETE /tokens/{id}": {
+    readonly answer: undefined;
+  };
+}
