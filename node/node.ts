@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
-import { fromHex, toHex } from '../ledger/bytes.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { type Genesis, genesisFromJson } from '../ledger/genesis.ts';
 import { grains } from '../ledger/grains.ts';
@@ -28,8 +27,8 @@ import { Network } from './network/network.ts';
 import { FragmentStore } from './storage/fragment-store.ts';
 import { LevelKeyValues } from './storage/key-values.ts';
 import { guardAdmission } from './tpm/admission.ts';
-import { makeClaim } from './tpm/claim-body.ts';
 import { openTpm } from './tpm/open.ts';
+import { OwnerDesk } from './tpm/owner-desk.ts';
 import type { Tpm } from './tpm/tpm.ts';
 import { Wallet } from './wallet/wallet.ts';
 
@@ -60,7 +59,8 @@ export interface BlocktreeNode {
   readonly keys: Keys;
   readonly tpm: Tpm;
   readonly ekId: EkId;
-  readonly endorsement: Uint8Array | undefined;
+  /** The owner's way to a claim, as the data folder has it now: an issuer's answer may have come since the start. */
+  desk(): Promise<OwnerDesk>;
   readonly logger: Logger;
   readonly chain: Chain;
   readonly ledger: LedgerNode;
@@ -80,7 +80,7 @@ export interface BlocktreeNode {
     readonly audit: Set<(audit: AuditRecord) => void>;
     readonly job: Set<(job: JobRecord) => void>;
   };
-  /** Claims this node's TPM with the endorsement at hand. */
+  /** Claims this node's TPM; binds it to this node's key when the account claimed it before. */
   claim(): Promise<{ transactionId: string; height: number }>;
   /** Announces addresses and an offer; no offer takes no new contracts. */
   announce(offer: StorageOffer | undefined): Promise<{ transactionId: string; height: number }>;
@@ -125,11 +125,13 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
         : { kind: 'passphrase', passphrase: options.passphrase },
     );
     const { ekId } = await tpm.ek();
-    const endorsement = await readEndorsement(dataFolder);
     const { accountId, accountSecret, nodeId, nodeSecret } = keys;
 
     const chain = await Chain.open(dataFolder, genesis);
     opened.push(() => chain.close());
+    const desk = (): Promise<OwnerDesk> =>
+      OwnerDesk.open({ tpm, keys, chainId: chain.rules.chainId, folder: dataFolder });
+    const { endorsement } = await desk();
     const store = await LevelKeyValues.open(join(dataFolder, 'market'));
     opened.push(() => store.close());
     const network = await Network.open({
@@ -144,7 +146,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     });
     opened.push(() => network.close());
     guardAdmission({
-      mode: 'claimed',
+      mode: admissionMode(settings),
       network,
       chainId: chain.rules.chainId,
       issuers: genesis.issuers,
@@ -236,7 +238,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       keys,
       tpm,
       ekId,
-      endorsement,
+      desk,
       logger,
       chain,
       ledger,
@@ -253,13 +255,10 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       startedMs: Date.now(),
       feeds,
       async claim() {
-        if (endorsement === undefined) {
-          throw new NodeError(
-            'not-found',
-            'this TPM has no endorsement yet: "blocktree tpm request", have an issuer endorse it, then "blocktree tpm claim"',
-          );
-        }
-        return wallet.submit(await makeClaim(tpm, keys, chain.rules.chainId, endorsement));
+        const claimed = chain.state.read(TPMS, ekId);
+        const rebinds = claimed?.ownerId === accountId && claimed.nodeId !== nodeId;
+        const fresh = await desk();
+        return wallet.submit(rebinds ? await fresh.rebind() : await fresh.claim());
       },
       announce: (offer) =>
         wallet.submit({
@@ -352,20 +351,11 @@ export function tpmAddress(dataFolder: string, settings: Settings): string {
   return file === undefined || isAbsolute(file) ? device : `software:${join(dataFolder, file)}`;
 }
 
-const ENDORSEMENT_FILE = 'endorsement.hex';
-
-/** The endorsement that an issuer gave this node's chip; `undefined` before. */
-async function readEndorsement(dataFolder: string): Promise<Uint8Array | undefined> {
-  try {
-    return fromHex((await readFile(join(dataFolder, ENDORSEMENT_FILE), 'utf8')).trim());
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-export function writeEndorsement(dataFolder: string, endorsement: Uint8Array): void {
-  writeFileSync(join(dataFolder, ENDORSEMENT_FILE), `${toHex(endorsement)}\n`, { mode: 0o600 });
+/** Throws NodeError `bad-configuration`. */
+function admissionMode(settings: Settings): 'claimed' | 'quote' {
+  const mode = settings['link.admission'];
+  if (mode === 'claimed' || mode === 'quote') return mode;
+  throw new NodeError('bad-configuration', `expected "claimed" or "quote" for link.admission, got "${mode}"`);
 }
 
 /** Node records in a file; losing it costs nothing but the time to hear them again. */

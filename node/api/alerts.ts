@@ -9,7 +9,7 @@ export interface AlertJson {
 }
 
 export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[]> {
-  const { ledger, network, shelf, files, queue, endorsement, chain, ekId } = node;
+  const { ledger, network, shelf, files, queue, chain, ekId } = node;
   const alerts: AlertJson[] = [];
   const add = (id: string, severity: AlertJson['severity'], title: string, whatToDo: string): void => {
     alerts.push({ id, severity, title, whatToDo });
@@ -31,7 +31,7 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
     );
   }
   if (chain.store.row(`tpm/${ekId}`) === undefined) {
-    if (endorsement === undefined)
+    if ((await node.desk()).endorsement === undefined)
       add(
         'not-endorsed',
         'warning',

@@ -6,6 +6,7 @@ import { parseAccountAddress } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import { acorns, bytes, fields, short, table } from './output.ts';
 import type { Runner } from './runner.ts';
+import { readWords } from './tpm-commands.ts';
 
 interface Earnings {
   totalGrains: string;
@@ -95,6 +96,16 @@ export function ownerCommands(program: Command, run: Runner): void {
           entry.memo ?? '',
         ]);
         return [items, table(['BLOCK', 'TIME', 'REASON', 'AMOUNT', 'MEMO'], rows, 'nothing yet')];
+      }),
+    );
+
+  wallet
+    .command('backup')
+    .description('print the 24 words that restore the account ("blocktree init --words -" on a new machine)')
+    .action(
+      run(async ({ dataFolder }) => {
+        const words = await readWords(dataFolder());
+        return [{ words }, words];
       }),
     );
 

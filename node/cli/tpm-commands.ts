@@ -5,13 +5,24 @@ import { chainIdOf } from '../../ledger/genesis.ts';
 import { parseAcorns } from '../../ledger/grains.ts';
 import { loadSettings } from '../config/settings.ts';
 import { readIssuerKey } from '../devnet/create.ts';
-import { openKeystore } from '../keys/keystore.ts';
+import { backupWords, openKeystore } from '../keys/keystore.ts';
 import { readGenesis, tpmAddress } from '../node.ts';
 import { IssuerDesk } from '../tpm/issuer-desk.ts';
 import { openTpm } from '../tpm/open.ts';
 import { OwnerDesk } from '../tpm/owner-desk.ts';
 import { acorns, fields } from './output.ts';
 import type { Runner } from './runner.ts';
+
+/** Opens the chip and gives the 24 words of a data folder. */
+export async function readWords(dataFolder: string): Promise<string> {
+  const settings = loadSettings(dataFolder, {});
+  const tpm = await openTpm(tpmAddress(dataFolder, settings), readGenesis(dataFolder, settings).kind);
+  try {
+    return await backupWords(dataFolder, { kind: 'tpm', tpm });
+  } finally {
+    await tpm.close();
+  }
+}
 
 /** Opens the chip and keys of a data folder for one command. */
 async function withDesk<T>(dataFolder: string, use: (desk: OwnerDesk) => Promise<T>): Promise<T> {
@@ -26,7 +37,7 @@ async function withDesk<T>(dataFolder: string, use: (desk: OwnerDesk) => Promise
   }
 }
 
-/** tpm: info, request, endorse, claim. */
+/** tpm: info, request, endorse, claim, rebind. */
 export function tpmCommands(program: Command, run: Runner): void {
   const tpm = program.command('tpm').description('the chip that lets a node take part');
   tpm
@@ -108,6 +119,15 @@ export function tpmCommands(program: Command, run: Runner): void {
         }
         const sent = await client.send<{ transactionId: string; height: number }>('POST', '/tpm/claim');
         return [sent, `claimed; final in block ${sent.height}, transaction ${sent.transactionId}`];
+      }),
+    );
+  tpm
+    .command('rebind')
+    .description("bind a chip that the account claimed to this machine's node key, as after a restore")
+    .action(
+      run(async ({ client }) => {
+        const sent = await client.send<{ transactionId: string; height: number }>('POST', '/tpm/claim');
+        return [sent, `bound; final in block ${sent.height}, transaction ${sent.transactionId}`];
       }),
     );
 }

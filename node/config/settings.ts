@@ -36,6 +36,11 @@ export const SETTINGS = {
     [] as readonly string[],
     'addresses (host:port) of nodes to connect to first',
   ),
+  'link.admission': setting(
+    'text',
+    'claimed',
+    'whom links serve: "claimed" (a claimed TPM), "quote" (which also proves to be there)',
+  ),
   'console.host': setting('text', '127.0.0.1', 'address of the dashboard and the REST API'),
   'console.port': setting('port', 7070, 'port of the dashboard and the REST API; 0 picks a free one'),
   'tpm.device': setting(

@@ -10,11 +10,9 @@ import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
 import { writePrivateFile } from '../keys/private-file.ts';
-import { writeEndorsement } from '../node.ts';
-import { formatRequest, parseAnswer } from '../tpm/issuance-files.ts';
-import { createRequest, openAnswer } from '../tpm/issuer.ts';
 import { IssuerDesk } from '../tpm/issuer-desk.ts';
 import { openTpm } from '../tpm/open.ts';
+import { OwnerDesk } from '../tpm/owner-desk.ts';
 
 /** A development network in a folder: keys, chips, an issuer, the network file, a configuration for each node. */
 
@@ -115,9 +113,9 @@ export async function createDevnet(plan: DevnetPlan, progress: (text: string) =>
     denominationGrains: DENOMINATION,
   });
   const seeds = numbers.map((n) => `"127.0.0.1:${plan.linkPort + n}"`).join(', ');
-  for (const { n, folder, tpm } of members) {
-    const answer = await desk.answer(formatRequest(await createRequest(tpm, chainId)));
-    writeEndorsement(folder, await openAnswer(tpm, parseAnswer(answer)));
+  for (const { n, folder, tpm, keys } of members) {
+    const owner = await OwnerDesk.open({ tpm, keys, chainId, folder });
+    await owner.accept(await desk.answer(await owner.request()));
     await tpm.close();
     await writeFile(join(folder, 'blocktree.toml'), configuration(plan, n, seeds));
   }

@@ -59,7 +59,7 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
       kind: node.tpm.kind,
       ekId: node.ekId,
       manufacturer,
-      endorsed: node.endorsement !== undefined,
+      endorsed: (await node.desk()).endorsement !== undefined,
       claimed:
         claimed === undefined
           ? null
