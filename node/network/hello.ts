@@ -23,6 +23,7 @@ export interface Identity {
 }
 
 const MAGIC = utf8('BTH1');
+/** For the whole hello, however it trickles in. */
 const HELLO_MS = 5_000;
 const STATUS = { ok: 0, 'wrong-chain': 1, 'not-admitted': 2, malformed: 3 } as const;
 const INITIATOR = Uint8Array.of(1);
@@ -39,11 +40,12 @@ function digest(
 }
 
 function exporterOf(socket: TLSSocket): Uint8Array {
+  if (socket.destroyed) throw new NetworkError('bad-hello', 'the other end closed before it said who it is');
   return socket.exportKeyingMaterial(32, 'EXPORTER-blocktree-hello', Buffer.alloc(0));
 }
 
-/** Exactly `length` bytes, or NetworkError `bad-hello` when the stream ends or time runs out. */
-function readExactly(socket: TLSSocket, length: number): Promise<Buffer> {
+/** Exactly `length` bytes, or NetworkError `bad-hello` when the stream ends or `deadlineMs` (performance.now) passes. */
+function readExactly(socket: TLSSocket, length: number, deadlineMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const done = (error?: Error, bytes?: Buffer): void => {
       clearTimeout(timer);
@@ -64,33 +66,35 @@ function readExactly(socket: TLSSocket, length: number): Promise<Buffer> {
       done(new NetworkError('bad-hello', 'the other end closed before it said who it is'));
     const timer = setTimeout(
       () => done(new NetworkError('bad-hello', `no hello within ${HELLO_MS} ms`)),
-      HELLO_MS,
+      deadlineMs - performance.now(),
     );
     socket.on('readable', read);
     socket.on('close', closed);
     socket.on('error', closed);
-    read();
+    if (socket.destroyed) closed();
+    else read();
   });
 }
 
-/** The dialling side. Gives the node at the other end. Throws NetworkError `bad-hello` or `refused`. */
+/** The dialling side. Gives the node at the other end. Throws NetworkError `bad-hello`, `refused` or `self`. */
 export async function sayHello(socket: TLSSocket, self: Identity, purpose: Purpose): Promise<NodeId> {
   const exporter = exporterOf(socket);
+  const deadlineMs = performance.now() + HELLO_MS;
   socket.write(
     concat(MAGIC, idBytes(self.chainId), Uint8Array.of(purpose === 'link' ? 1 : 2), idBytes(self.nodeId)),
   );
-  const [status] = await readExactly(socket, 1);
+  const [status] = await readExactly(socket, 1, deadlineMs);
   if (status === STATUS['wrong-chain'])
     throw new NetworkError('refused', 'the other node belongs to another network');
   if (status !== STATUS.ok) throw new NetworkError('refused', 'the other node does not admit this one');
-  const answer = await readExactly(socket, 33 + 64);
+  const answer = await readExactly(socket, 33 + 64, deadlineMs);
   const peer = keyId<NodeId>(answer.subarray(0, 33));
-  if (peer === self.nodeId) throw new NetworkError('bad-hello', 'this is the node itself');
   if (
     !verify(answer.subarray(33), digest(self.chainId, RESPONDER, self.nodeId, peer, exporter), idBytes(peer))
   ) {
     throw new NetworkError('bad-hello', 'the other node could not prove its key');
   }
+  if (peer === self.nodeId) throw new NetworkError('self', 'this is the node itself');
   socket.write(sign(digest(self.chainId, INITIATOR, self.nodeId, peer, exporter), self.secret));
   return peer;
 }
@@ -102,7 +106,8 @@ export async function answerHello(
   admit: (peer: NodeId) => boolean,
 ): Promise<{ peer: NodeId; purpose: Purpose }> {
   const exporter = exporterOf(socket);
-  const hello = await readExactly(socket, 4 + 32 + 1 + 33);
+  const deadlineMs = performance.now() + HELLO_MS;
+  const hello = await readExactly(socket, 4 + 32 + 1 + 33, deadlineMs);
   const refuse = (status: number, message: string): never => {
     socket.end(Uint8Array.of(status));
     throw new NetworkError('refused', message);
@@ -114,7 +119,8 @@ export async function answerHello(
   if (!equalBytes(hello.subarray(4, 36), idBytes(self.chainId)))
     return refuse(STATUS['wrong-chain'], 'the other node belongs to another network');
   const peer = keyId<NodeId>(hello.subarray(37, 70));
-  if (peer === self.nodeId || !admit(peer))
+  // A node that dials itself gets its answer, and knows by it to stop.
+  if (peer !== self.nodeId && !admit(peer))
     return refuse(STATUS['not-admitted'], 'the other node is not admitted');
   socket.write(
     concat(
@@ -123,10 +129,11 @@ export async function answerHello(
       sign(digest(self.chainId, RESPONDER, peer, self.nodeId, exporter), self.secret),
     ),
   );
-  const signature = await readExactly(socket, 64);
+  const signature = await readExactly(socket, 64, deadlineMs);
   if (!verify(signature, digest(self.chainId, INITIATOR, peer, self.nodeId, exporter), idBytes(peer))) {
     throw new NetworkError('bad-hello', 'the other node could not prove its key');
   }
+  if (peer === self.nodeId) throw new NetworkError('self', 'this is the node itself');
   return { peer, purpose: purposeByte === 1 ? 'link' : 'bulk' };
 }
 

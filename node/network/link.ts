@@ -1,5 +1,8 @@
 import type { TLSSocket } from 'node:tls';
 import type { NodeId } from '../../ledger/ids.ts';
+import { Budget } from './budget.ts';
+import { FRAME_BYTES_MAX, FrameReader, PREFIX_BYTES } from './frame-reader.ts';
+import type { Purpose } from './hello.ts';
 import { NetworkError } from './network-error.ts';
 
 /**
@@ -7,14 +10,23 @@ import { NetworkError } from './network-error.ts';
  * u16 kind | body.
  */
 
-const HEAD_BYTES = 11;
-export const FRAME_BYTES_MAX = 1_310_720;
-/** Requests of a peer that are worked on at once; more are answered `overloaded`. */
-const INBOUND_MAX = 256;
+const HEAD_BYTES = PREFIX_BYTES + 7;
+/** The most that one message carries. */
+export const BODY_BYTES_MAX = FRAME_BYTES_MAX - (HEAD_BYTES - PREFIX_BYTES);
+/** Bodies up to here are copied behind their head: one write costs less than the copy. */
+const COPIED_BYTES_MAX = 4_096;
+/** Messages of a peer that are worked on at once; more are answered `overloaded`. A bulk connection carries one exchange. */
+const INBOUND_MAX = { link: 256, bulk: 2 } as const;
 const OUTBOUND_MAX = 4_096;
-/** Unsent bytes after which gossip is not queued any more, and after which a peer that reads nothing is dropped. */
+/** Unsent bytes after which no gossip is queued and no request served, and after which a peer is dropped. */
 const BACKLOG_BYTES = 8 * 1_048_576;
-const BACKLOG_DROP_BYTES = 48 * 1_048_576;
+const BACKLOG_DROP_BYTES = 32 * 1_048_576;
+/** What one peer may send in the long run; beyond it, its connection is read more slowly. */
+const MESSAGES_PER_SECOND = 20_000;
+const MESSAGES_BURST = 40_000;
+/** Bytes on the shared link; TCP alone limits bulk. */
+const BYTES_PER_SECOND = 64 * 1_048_576;
+const BYTES_BURST = 128 * 1_048_576;
 const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
 
@@ -57,11 +69,18 @@ export class Link {
   readonly #gate: Gate;
   readonly #waiting = new Map<number, Waiting>();
   readonly #pinger: NodeJS.Timeout;
+  readonly #purpose: Purpose;
+  readonly #frames = new FrameReader(HEAD_BYTES - PREFIX_BYTES);
+  readonly #messageBudget = new Budget(MESSAGES_PER_SECOND, MESSAGES_BURST, performance.now());
+  readonly #byteBudget = new Budget(BYTES_PER_SECOND, BYTES_BURST, performance.now());
+  #resting: NodeJS.Timeout | undefined;
   #nextId = 1;
   #inbound = 0;
-  #received: Buffer[] = [];
-  #receivedBytes = 0;
-  #heardMs = Date.now();
+  #corked = false;
+  #heardMs = performance.now();
+  #wroteMs = performance.now();
+  #wroteBytes = 0;
+  #usedMs = performance.now();
   #pingSentMs = 0;
   #closed = false;
 
@@ -70,6 +89,7 @@ export class Link {
     options: {
       peer: NodeId;
       outbound: boolean;
+      purpose: Purpose;
       handlers: ReadonlyMap<number, Handler>;
       gate: Gate;
       onClose(link: Link): void;
@@ -77,6 +97,7 @@ export class Link {
   ) {
     this.peer = options.peer;
     this.outbound = options.outbound;
+    this.#purpose = options.purpose;
     this.#socket = socket;
     this.#handlers = options.handlers;
     this.#gate = options.gate;
@@ -84,16 +105,21 @@ export class Link {
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => {
+    const ended = (): void => {
+      if (this.#closed) return;
       this.#closed = true;
       clearInterval(this.#pinger);
+      clearTimeout(this.#resting);
       for (const { reject, timer } of this.#waiting.values()) {
         clearTimeout(timer);
         reject(new NetworkError('closed', 'the connection to the other node closed'));
       }
       this.#waiting.clear();
       options.onClose(this);
-    });
+    };
+    socket.on('close', ended);
+    // The other end may have gone between its hello and now; then there is no event left to wait for.
+    if (socket.destroyed) process.nextTick(ended);
     this.#pinger = setInterval(() => this.#ping(), PING_MS);
     this.#pinger.unref();
   }
@@ -112,8 +138,14 @@ export class Link {
     return Uint8Array.from(this.#socket.exportKeyingMaterial(32, label, Buffer.alloc(0)));
   }
 
+  /** Whether an exchange is under way, in either direction. */
   get busy(): boolean {
-    return this.#waiting.size > 0;
+    return this.#waiting.size > 0 || this.#inbound > 0;
+  }
+
+  /** When a message or request last went either way, on the clock of `performance.now()`. */
+  get usedMs(): number {
+    return this.#usedMs;
   }
 
   get closed(): boolean {
@@ -125,27 +157,42 @@ export class Link {
   }
 
   #ping(): void {
-    if (Date.now() - this.#heardMs > SILENCE_MS) return this.close();
-    this.#pingSentMs = performance.now();
+    const nowMs = performance.now();
+    const written = this.#socket.bytesWritten - this.#socket.writableLength;
+    if (written !== this.#wroteBytes || this.#socket.writableLength === 0) this.#wroteMs = nowMs;
+    this.#wroteBytes = written;
+    if (nowMs - this.#heardMs > SILENCE_MS || nowMs - this.#wroteMs > SILENCE_MS) return this.close();
+    this.#pingSentMs = nowMs;
     this.#write(TYPE.ping, 0, 0, new Uint8Array(0));
   }
 
   #write(type: number, id: number, kind: number, body: Uint8Array): void {
     if (this.closed) return;
-    const head = Buffer.allocUnsafe(HEAD_BYTES);
-    head.writeUInt32BE(HEAD_BYTES - 4 + body.length, 0);
+    const copied = body.length <= COPIED_BYTES_MAX;
+    const head = Buffer.allocUnsafe(copied ? HEAD_BYTES + body.length : HEAD_BYTES);
+    head.writeUInt32BE(HEAD_BYTES - PREFIX_BYTES + body.length, 0);
     head.writeUInt8(type, 4);
     head.writeUInt32BE(id, 5);
     head.writeUInt16BE(kind, 9);
-    this.#socket.cork();
+    if (copied) head.set(body, HEAD_BYTES);
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
     this.#socket.write(head);
-    if (body.length > 0) this.#socket.write(body);
-    process.nextTick(() => this.#socket.uncork());
+    if (!copied) this.#socket.write(body);
     if (this.#socket.writableLength > BACKLOG_DROP_BYTES) this.close();
   }
 
-  /** Sends without an answer; dropped when the peer does not keep up. */
+  /** Sends without an answer; dropped when the peer does not keep up. Throws NetworkError `too-large`. */
   notify(kind: number, body: Uint8Array): void {
+    if (body.length > BODY_BYTES_MAX)
+      throw new NetworkError('too-large', 'the message is too large for a frame');
+    this.#usedMs = performance.now();
     if (this.#socket.writableLength < BACKLOG_BYTES) this.#write(TYPE.notify, 0, kind, body);
   }
 
@@ -153,10 +200,11 @@ export class Link {
   request(kind: number, body: Uint8Array, deadlineMs: number): Promise<Uint8Array> {
     if (this.closed)
       return Promise.reject(new NetworkError('closed', 'the connection to the other node closed'));
-    if (body.length + HEAD_BYTES > FRAME_BYTES_MAX)
+    if (body.length > BODY_BYTES_MAX)
       return Promise.reject(new NetworkError('too-large', 'the request is too large for a frame'));
-    if (this.#waiting.size >= OUTBOUND_MAX)
+    if (this.#waiting.size >= OUTBOUND_MAX || this.#socket.writableLength >= BACKLOG_BYTES)
       return Promise.reject(new NetworkError('overloaded', 'too many requests to this node are open'));
+    this.#usedMs = performance.now();
     const id = this.#nextId;
     this.#nextId = (this.#nextId % 0xffff_ffff) + 1;
     return new Promise((resolve, reject) => {
@@ -170,33 +218,39 @@ export class Link {
   }
 
   #receive(chunk: Buffer): void {
-    this.#heardMs = Date.now();
-    this.#received.push(chunk);
-    this.#receivedBytes += chunk.length;
-    while (this.#receivedBytes >= 4) {
-      const first = this.#received[0] as Buffer;
-      const head = first.length >= 4 ? first : this.#join();
-      const length = head.readUInt32BE(0);
-      if (length < HEAD_BYTES - 4 || length > FRAME_BYTES_MAX) return this.close();
-      if (this.#receivedBytes < length + 4) return;
-      const all = this.#join();
-      const frame = all.subarray(4, 4 + length);
-      const rest = all.subarray(4 + length);
-      this.#received = rest.length > 0 ? [rest] : [];
-      this.#receivedBytes = rest.length;
-      this.#dispatch(frame.readUInt8(0), frame.readUInt32BE(1), frame.readUInt16BE(5), frame.subarray(7));
+    this.#heardMs = performance.now();
+    try {
+      for (const frame of this.#frames.push(chunk)) {
+        if (this.closed) return;
+        this.#dispatch(frame.readUInt8(0), frame.readUInt32BE(1), frame.readUInt16BE(5), frame.subarray(7));
+      }
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error;
+      this.close();
     }
   }
 
-  #join(): Buffer {
-    if (this.#received.length > 1) this.#received = [Buffer.concat(this.#received)];
-    return this.#received[0] as Buffer;
+  /** Reads no further for a while when the peer has used up its budget. */
+  #charge(bytes: number): void {
+    const nowMs = performance.now();
+    const restMs = Math.max(
+      this.#messageBudget.spend(1, nowMs),
+      this.#purpose === 'link' ? this.#byteBudget.spend(bytes, nowMs) : 0,
+    );
+    if (restMs === 0 || this.#resting !== undefined || this.closed) return;
+    this.#socket.pause();
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.#socket.resume();
+    }, restMs);
   }
 
   #dispatch(type: number, id: number, kind: number, body: Buffer): void {
     switch (type) {
       case TYPE.ping:
-        return this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
+        this.#charge(0);
+        if (this.#socket.writableLength < BACKLOG_BYTES) this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
+        return;
       case TYPE.pong:
         this.roundTripMs = performance.now() - this.#pingSentMs;
         return;
@@ -212,6 +266,7 @@ export class Link {
       }
       case TYPE.notify:
       case TYPE.request:
+        this.#charge(body.length);
         void this.#serve(type === TYPE.request ? id : undefined, kind, body);
         return;
       default:
@@ -230,13 +285,17 @@ export class Link {
         Buffer.from('{"code":"unknown-kind","message":"this node does not know this request"}'),
       );
     if (body.length > handler.bodyBytesMax) return this.close();
-    if (this.#inbound >= INBOUND_MAX)
+    if (this.#inbound >= INBOUND_MAX[this.#purpose] || this.#socket.writableLength >= BACKLOG_BYTES)
       return answer(TYPE.error, Buffer.from('{"code":"overloaded","message":"too many requests at once"}'));
     this.#inbound++;
+    this.#usedMs = performance.now();
     try {
       const admitted = this.#gate(this, kind, body);
       if (admitted !== undefined) await admitted;
-      answer(TYPE.reply, (await handler.handle(this.peer, body, this)) ?? new Uint8Array(0));
+      const reply = (await handler.handle(this.peer, body, this)) ?? new Uint8Array(0);
+      if (reply.length > BODY_BYTES_MAX)
+        throw new NetworkError('too-large', 'the answer is too large for a frame');
+      answer(TYPE.reply, reply);
     } catch (error) {
       answer(TYPE.error, errorBody(error));
     } finally {

@@ -4,8 +4,10 @@ export type NetworkErrorCode =
   | 'refused'
   | 'overloaded'
   | 'too-large'
+  | 'malformed'
   | 'closed'
   | 'bad-hello'
+  | 'self'
   | 'not-admitted'
   | 'remote'
   | 'address-in-use';

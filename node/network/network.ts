@@ -1,37 +1,30 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
-import { LedgerError } from '../../ledger/errors.ts';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
+import { BulkPool } from './bulk-pool.ts';
 import { selfSignedCertificate } from './certificate.ts';
-import { answerHello, type Identity, identityOf, type Purpose, sayHello } from './hello.ts';
+import { dial } from './dial.ts';
+import { Directory, type RecordStore } from './directory.ts';
+import { type Door, openDoor } from './door.ts';
+import { answerHello, type Identity, identityOf, type Purpose } from './hello.ts';
 import { KIND } from './kinds.ts';
-import { FRAME_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
+import { BODY_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
 import { NetworkError } from './network-error.ts';
-import {
-  checkRecord,
-  decodeRecords,
-  encodeRecords,
-  type NodeRecord,
-  RECORD_BYTES_MAX,
-  RECORDS_MAX,
-  signRecord,
-  splitAddress,
-} from './node-record.ts';
+import { encodeRecords, RECORD_BYTES_MAX, RECORDS_MAX } from './node-record.ts';
 
 /** Links to other nodes: one connection a peer for small requests and gossip, a small pool a peer for bulk. */
 
-const ALPN = 'blocktree/1';
 const PEERS_MAX = 64;
-const UNAUTHENTICATED_MAX = 64;
-const BULK_PER_PEER_MAX = 4;
 const BULK_INBOUND_MAX = 128;
-const BULK_IDLE_MS = 30_000;
-const RECORDS_KEPT_MAX = 10_000;
-const DIAL_MS = 5_000;
+const BULK_POOLS_MAX = 256;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 const REQUEST_MS = 10_000;
+/** Two links to one peer that are younger than this have crossed; an older one was left behind by a restart. */
+const CROSSING_MS = 2_000;
+/** How long the link that gave way still carries what was under way on it. */
+const RETIRED_MS = 2_000;
 
 export interface NetworkOptions {
   readonly chainId: ChainId;
@@ -43,7 +36,7 @@ export interface NetworkOptions {
   /** Addresses to keep connected to. */
   readonly seeds: readonly string[];
   /** Keeps node records over restarts. */
-  readonly records: { load(): readonly Uint8Array[]; save(records: readonly Uint8Array[]): void };
+  readonly records: RecordStore;
   readonly logger: Logger;
 }
 
@@ -63,37 +56,36 @@ export interface RequestOptions {
   readonly bulk?: boolean;
 }
 
-interface PooledBulk {
-  /** Absent while it is dialled. */
-  link: Link | undefined;
-  busy: boolean;
-  idleTimer: NodeJS.Timeout | undefined;
-}
-
 export class Network {
-  readonly #options: NetworkOptions;
   readonly #self: Identity;
-  readonly #certificate = selfSignedCertificate();
+  readonly #directory: Directory;
   readonly #handlers = new Map<number, Handler>();
   readonly #links = new Map<NodeId, Link>();
-  readonly #bulk = new Map<NodeId, PooledBulk[]>();
-  readonly #bulkWaiting = new Map<NodeId, (() => void)[]>();
+  readonly #retired = new Map<NodeId, Link>();
+  readonly #pools = new Map<NodeId, BulkPool>();
   readonly #inboundBulk = new Set<Link>();
-  readonly #records = new Map<NodeId, NodeRecord>();
+  readonly #seeds = new Set<NodeId>();
   readonly #listeners = new Set<(nodeId: NodeId, state: 'connected' | 'disconnected') => void>();
-  readonly #dialing = new Map<string, Promise<Link>>();
+  readonly #dialing = new Map<NodeId, Promise<Link>>();
   readonly #abort = new AbortController();
   readonly #logger: Logger;
-  #server: Server | undefined;
-  #unauthenticated = 0;
+  #door: Door | undefined;
   #gate: Gate = () => undefined;
   readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
-  #address = '';
 
   private constructor(options: NetworkOptions) {
-    this.#options = options;
     this.#self = identityOf(options.chainId, options.nodeSecret);
     this.#logger = options.logger;
+    this.#directory = new Directory({
+      chainId: options.chainId,
+      nodeId: this.nodeId,
+      nodeSecret: options.nodeSecret,
+      advertise: options.advertise,
+      store: options.records,
+      keep: (nodeId) => this.#links.has(nodeId),
+      onSaveFailed: (error) =>
+        options.logger.warn({ reason: (error as Error).message }, 'the node records could not be saved'),
+    });
     this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (peer, body) =>
       this.#receiveRecords(peer, body),
     );
@@ -102,8 +94,13 @@ export class Network {
   /** Listens and begins to connect. Throws NetworkError `address-in-use`. */
   static async open(options: NetworkOptions): Promise<Network> {
     const network = new Network(options);
-    await network.#listen();
-    network.#loadRecords();
+    network.#door = await openDoor({
+      host: options.host,
+      port: options.port,
+      certificate: selfSignedCertificate(),
+      connectionsMax: PEERS_MAX + BULK_INBOUND_MAX,
+      welcome: (socket) => network.#welcome(socket),
+    });
     for (const seed of options.seeds) void network.#keepConnected(seed);
     return network;
   }
@@ -114,7 +111,7 @@ export class Network {
 
   /** host:port on which it listens. */
   get address(): string {
-    return this.#address;
+    return this.#door?.address ?? '';
   }
 
   peers(): readonly PeerInfo[] {
@@ -123,14 +120,10 @@ export class Network {
       address: link.address,
       direction: link.outbound ? 'outbound' : 'inbound',
       connectedMs: link.connectedMs,
-      bytesIn: link.bytesIn + this.#bulkBytes(link.peer, 'bytesIn'),
-      bytesOut: link.bytesOut + this.#bulkBytes(link.peer, 'bytesOut'),
+      bytesIn: link.bytesIn + (this.#pools.get(link.peer)?.bytesIn ?? 0),
+      bytesOut: link.bytesOut + (this.#pools.get(link.peer)?.bytesOut ?? 0),
       roundTripMs: link.roundTripMs,
     }));
-  }
-
-  #bulkBytes(peer: NodeId, direction: 'bytesIn' | 'bytesOut'): number {
-    return (this.#bulk.get(peer) ?? []).reduce((sum, pooled) => sum + (pooled.link?.[direction] ?? 0), 0);
   }
 
   connected(nodeId: NodeId): boolean {
@@ -139,7 +132,7 @@ export class Network {
 
   /** Addresses that a node has signed for. */
   addressesOf(nodeId: NodeId): readonly string[] {
-    return this.#records.get(nodeId)?.addresses ?? [];
+    return this.#directory.addressesOf(nodeId);
   }
 
   onPeer(listener: (nodeId: NodeId, state: 'connected' | 'disconnected') => void): () => void {
@@ -149,7 +142,7 @@ export class Network {
 
   /** Registers what answers a kind of message. Must be done before peers send it. */
   handle(kind: number, bodyBytesMax: number, handle: Handler['handle']): void {
-    this.#handlers.set(kind, { bodyBytesMax: Math.min(bodyBytesMax, FRAME_BYTES_MAX), handle });
+    this.#handlers.set(kind, { bodyBytesMax: Math.min(bodyBytesMax, BODY_BYTES_MAX), handle });
   }
 
   /** Sets who may use which kind of message; everybody may use all without. Holds for open links too. */
@@ -173,77 +166,35 @@ export class Network {
     options: RequestOptions = {},
   ): Promise<Uint8Array> {
     const deadlineMs = options.deadlineMs ?? REQUEST_MS;
-    if (options.bulk !== true) return (await this.#linkTo(peer)).request(kind, body, deadlineMs);
-    const pooled = await this.#takeBulk(peer);
-    try {
-      return await pooled.link.request(kind, body, deadlineMs);
-    } finally {
-      this.#returnBulk(peer, pooled);
-    }
+    // A node that says no address of its own cannot be dialled: the link that it opened carries its transfers too.
+    if (options.bulk === true && this.#dialable(peer).length > 0)
+      return this.#poolOf(peer).request(kind, body, deadlineMs);
+    const endMs = performance.now() + deadlineMs;
+    const link = this.#openLink(peer) ?? (await within(deadlineMs, this.#linkTo(peer)));
+    return link.request(kind, body, Math.max(1, endMs - performance.now()));
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    const server = this.#server;
-    for (const link of [...this.#links.values(), ...this.#inboundBulk]) link.close();
-    for (const pool of this.#bulk.values()) for (const { link } of pool) link?.close();
-    if (server !== undefined) await new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const link of [...this.#links.values(), ...this.#retired.values(), ...this.#inboundBulk])
+      link.close();
+    for (const pool of this.#pools.values()) pool.close();
+    this.#directory.close();
+    await this.#door?.close();
   }
 
-  // ---- listening
-
-  #listen(): Promise<void> {
-    const { host, port } = this.#options;
-    const server = createServer({
-      ...this.#certificate,
-      minVersion: 'TLSv1.3',
-      ALPNProtocols: [ALPN],
-      handshakeTimeout: 5_000,
-    });
-    this.#server = server;
-    server.maxConnections = PEERS_MAX + BULK_INBOUND_MAX + UNAUTHENTICATED_MAX;
-    server.on('secureConnection', (socket) => void this.#welcome(socket));
-    server.on('tlsClientError', (_, socket) => socket.destroy());
-    return new Promise((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EADDRINUSE') return reject(error);
-        reject(
-          new NetworkError(
-            'address-in-use',
-            `port ${port} on ${host} is busy: stop what uses it or set another with --link-port`,
-          ),
-        );
-      });
-      server.listen(port, host, () => {
-        const bound = server.address();
-        this.#address = `${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`;
-        resolve();
-      });
-    });
-  }
+  // ---- connections that come in
 
   async #welcome(socket: TLSSocket): Promise<void> {
-    socket.on('error', () => socket.destroy());
-    if (this.#unauthenticated >= UNAUTHENTICATED_MAX || socket.alpnProtocol !== ALPN)
-      return void socket.destroy();
-    this.#unauthenticated++;
     try {
-      const { peer, purpose } = await answerHello(
-        socket,
-        this.#self,
-        (id) => this.#links.size < PEERS_MAX || this.#links.has(id),
-      );
-      if (purpose === 'link') this.#adopt(socket, peer, false);
-      else if (this.#inboundBulk.size < BULK_INBOUND_MAX) {
-        this.#inboundBulk.add(
-          new Link(socket, {
-            peer,
-            outbound: false,
-            handlers: this.#handlers,
-            gate: this.#gated,
-            onClose: (link) => this.#inboundBulk.delete(link),
-          }),
-        );
+      const { peer, purpose } = await answerHello(socket, this.#self, (id) => this.#hasRoom(id));
+      if (this.#abort.signal.aborted) socket.destroy();
+      else if (purpose === 'link') {
+        if (this.#hasRoom(peer)) this.#adopt(socket, peer, false);
+        else socket.destroy();
+      } else if (this.#inboundBulk.size < BULK_INBOUND_MAX) {
+        const link = this.#link(socket, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
+        this.#inboundBulk.add(link);
       } else socket.destroy();
     } catch (error) {
       this.#logger.debug(
@@ -251,80 +202,60 @@ export class Network {
         'a connection was refused',
       );
       socket.destroySoon();
-    } finally {
-      this.#unauthenticated--;
     }
   }
 
-  // ---- dialling
+  #hasRoom(peer: NodeId): boolean {
+    return this.#links.size < PEERS_MAX || this.#links.has(peer);
+  }
 
-  async #dial(address: string, purpose: Purpose): Promise<{ socket: TLSSocket; peer: NodeId }> {
-    const where = splitAddress(address);
-    if (where === undefined) throw new NetworkError('unreachable', `expected host:port, got "${address}"`);
-    const socket = await new Promise<TLSSocket>((resolve, reject) => {
-      // Any certificate will do: the hello says who it is, over this very TLS session.
-      const attempt = connect({
-        ...where,
-        ALPNProtocols: [ALPN],
-        minVersion: 'TLSv1.3',
-        rejectUnauthorized: false,
-      });
-      const timer = setTimeout(
-        () => attempt.destroy(new NetworkError('unreachable', `no connection within ${DIAL_MS} ms`)),
-        DIAL_MS,
-      );
-      attempt.once('secureConnect', () => {
-        clearTimeout(timer);
-        attempt.removeAllListeners('error');
-        resolve(attempt);
-      });
-      attempt.once('error', (error) => {
-        clearTimeout(timer);
-        reject(
-          error instanceof NetworkError
-            ? error
-            : new NetworkError('unreachable', `${address}: ${error.message}`),
-        );
-      });
+  #link(
+    socket: TLSSocket,
+    peer: NodeId,
+    outbound: boolean,
+    purpose: Purpose,
+    onClose: (link: Link) => void,
+  ): Link {
+    return new Link(socket, {
+      peer,
+      outbound,
+      purpose,
+      handlers: this.#handlers,
+      gate: this.#gated,
+      onClose,
     });
-    socket.on('error', () => socket.destroy());
-    try {
-      return { socket, peer: await sayHello(socket, this.#self, purpose) };
-    } catch (error) {
-      socket.destroy();
-      throw error;
-    }
   }
 
   /** Makes a connection the link to its peer. Of two that crossed, both ends keep the one the smaller node id dialled. */
   #adopt(socket: TLSSocket, peer: NodeId, outbound: boolean): Link {
-    const existing = this.#links.get(peer);
-    const preferred = this.nodeId < peer;
+    const existing = this.#openLink(peer);
+    const link = this.#link(socket, peer, outbound, 'link', (closed) => this.#lost(closed));
     if (
       existing !== undefined &&
-      !existing.closed &&
       existing.outbound !== outbound &&
-      existing.outbound === preferred &&
-      Date.now() - existing.connectedMs < 2_000
+      existing.outbound === this.nodeId < peer &&
+      Date.now() - existing.connectedMs < CROSSING_MS
     ) {
-      socket.destroy();
+      this.#retire(link);
       return existing;
     }
-    const link = new Link(socket, {
-      peer,
-      outbound,
-      handlers: this.#handlers,
-      gate: this.#gated,
-      onClose: (closed) => this.#lost(closed),
-    });
+    const known = this.#links.has(peer);
     this.#links.set(peer, link);
-    existing?.close();
-    if (existing === undefined) this.#emit(peer, 'connected');
-    this.#sendRecords(link);
+    if (existing !== undefined) this.#retire(existing);
+    if (!known) this.#emit(peer, 'connected');
+    for (const message of this.#directory.greeting()) link.notify(KIND.records, message);
     return link;
   }
 
+  /** The other end may have asked something over the link that gives way; one such link a peer. */
+  #retire(link: Link): void {
+    this.#retired.get(link.peer)?.close();
+    this.#retired.set(link.peer, link);
+    setTimeout(() => link.close(), RETIRED_MS).unref();
+  }
+
   #lost(link: Link): void {
+    if (this.#retired.get(link.peer) === link) this.#retired.delete(link.peer);
     if (this.#links.get(link.peer) !== link) return;
     this.#links.delete(link.peer);
     this.#emit(link.peer, 'disconnected');
@@ -334,57 +265,73 @@ export class Network {
     for (const listener of this.#listeners) listener(nodeId, state);
   }
 
+  // ---- connections that go out
+
   /** Stays connected to an address for as long as the network is open. */
   async #keepConnected(address: string): Promise<void> {
     const { signal } = this.#abort;
     let waitMs = RETRY_MIN_MS;
     let known: NodeId | undefined;
     while (!signal.aborted) {
-      if (known === undefined || !this.#links.has(known)) {
+      if (known === undefined || this.#openLink(known) === undefined) {
         try {
-          const { socket, peer } = await this.#dial(address, 'link');
-          if (signal.aborted) return void socket.destroy();
+          const { socket, peer } = await dial(address, this.#self, 'link', signal);
           known = peer;
+          this.#seeds.add(peer);
           this.#adopt(socket, peer, true);
           waitMs = RETRY_MIN_MS;
         } catch (error) {
+          if (!(error instanceof NetworkError)) throw error;
           // Its own address among the seeds is no seed.
-          if (
-            error instanceof NetworkError &&
-            error.code === 'bad-hello' &&
-            error.message === 'this is the node itself'
-          )
-            return;
-          this.#logger.debug({ address, reason: (error as Error).message }, 'a node was not reached');
+          if (error.code === 'self') return;
+          this.#logger.debug({ address, reason: error.message }, 'a node was not reached');
           waitMs = Math.min(waitMs * 1.6, RETRY_MAX_MS);
         }
       }
-      const restMs =
-        known !== undefined && this.#links.has(known) ? 500 : waitMs * (0.8 + 0.4 * Math.random());
+      const linked = known !== undefined && this.#openLink(known) !== undefined;
+      const restMs = linked ? 500 : waitMs * (0.8 + 0.4 * Math.random());
       await pause(restMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  async #linkTo(peer: NodeId): Promise<Link> {
-    const existing = this.#links.get(peer);
-    if (existing !== undefined && !existing.closed) return existing;
+  #openLink(peer: NodeId): Link | undefined {
+    const link = this.#links.get(peer);
+    return link === undefined || link.closed ? undefined : link;
+  }
+
+  #linkTo(peer: NodeId): Promise<Link> {
     const open = this.#dialing.get(peer);
     if (open !== undefined) return open;
-    const attempt = this.#dialPeer(peer, 'link').then((socket) => this.#adopt(socket, peer, true));
+    const attempt = this.#dialPeer(peer, 'link')
+      .then((socket) => {
+        if (!this.#hasRoom(peer)) this.#makeRoom();
+        return this.#adopt(socket, peer, true);
+      })
+      .finally(() => this.#dialing.delete(peer));
     this.#dialing.set(peer, attempt);
-    try {
-      return await attempt;
-    } finally {
-      this.#dialing.delete(peer);
-    }
+    return attempt;
+  }
+
+  /** Gives up the link that was idle longest, but none to a seed. */
+  #makeRoom(): void {
+    const idle = [...this.#links.values()]
+      .filter((link) => !link.busy && !this.#seeds.has(link.peer))
+      .reduce<Link | undefined>((a, b) => (a === undefined || b.usedMs < a.usedMs ? b : a), undefined);
+    idle?.close();
+  }
+
+  /** Addresses of a peer: those that it signed for, and the one where it was reached. */
+  #dialable(peer: NodeId): readonly string[] {
+    const link = this.#openLink(peer);
+    const signed = this.addressesOf(peer);
+    return link?.outbound === true && !signed.includes(link.address) ? [...signed, link.address] : signed;
   }
 
   async #dialPeer(peer: NodeId, purpose: Purpose): Promise<TLSSocket> {
-    if (this.#abort.signal.aborted) throw new NetworkError('closed', 'this node is stopping');
     let last: unknown = new NetworkError('unreachable', 'no address of this node is known');
-    for (const address of this.addressesOf(peer)) {
+    for (const address of this.#dialable(peer)) {
       try {
-        const dialled = await this.#dial(address, purpose);
+        const dialled = await dial(address, this.#self, purpose, this.#abort.signal);
         if (dialled.peer === peer) return dialled.socket;
         dialled.socket.destroy();
         last = new NetworkError('unreachable', `another node answers at ${address}`);
@@ -395,112 +342,35 @@ export class Network {
     throw last;
   }
 
-  // ---- bulk connections: one exchange at a time on each
-
-  async #takeBulk(peer: NodeId): Promise<PooledBulk & { link: Link }> {
-    const pool = this.#bulk.get(peer) ?? [];
-    this.#bulk.set(peer, pool);
-    for (;;) {
-      const free = pool.find((pooled) => !pooled.busy && pooled.link?.closed === false);
-      if (free?.link !== undefined) {
-        free.busy = true;
-        clearTimeout(free.idleTimer);
-        return free as PooledBulk & { link: Link };
-      }
-      if (pool.length < BULK_PER_PEER_MAX) break;
-      await new Promise<void>((resolve) => {
-        this.#bulkWaiting.set(peer, [...(this.#bulkWaiting.get(peer) ?? []), resolve]);
-      });
-    }
-    // The place in the pool is taken before the dialling, so that the bound holds.
-    const place: PooledBulk = { link: undefined, busy: true, idleTimer: undefined };
-    pool.push(place);
-    try {
-      const socket = await this.#dialPeer(peer, 'bulk');
-      const onClose = (): void => this.#dropBulk(peer, place);
-      const link = new Link(socket, {
-        peer,
-        outbound: true,
-        handlers: this.#handlers,
-        gate: this.#gated,
-        onClose,
-      });
-      return Object.assign(place, { link });
-    } catch (error) {
-      this.#dropBulk(peer, place);
-      throw error;
-    }
-  }
-
-  #dropBulk(peer: NodeId, pooled: PooledBulk): void {
-    const pool = this.#bulk.get(peer);
-    const at = pool?.indexOf(pooled) ?? -1;
-    if (at >= 0) pool?.splice(at, 1);
-    clearTimeout(pooled.idleTimer);
-    this.#wakeBulk(peer);
-  }
-
-  #returnBulk(peer: NodeId, pooled: PooledBulk): void {
-    pooled.busy = false;
-    pooled.idleTimer = setTimeout(() => pooled.link?.close(), BULK_IDLE_MS);
-    pooled.idleTimer.unref();
-    this.#wakeBulk(peer);
-  }
-
-  #wakeBulk(peer: NodeId): void {
-    const [first, ...rest] = this.#bulkWaiting.get(peer) ?? [];
-    if (first === undefined) return;
-    this.#bulkWaiting.set(peer, rest);
-    first();
-  }
-
-  // ---- node records
-
-  #loadRecords(): void {
-    const { chainId, advertise, records, nodeSecret } = this.#options;
-    for (const bytes of records.load()) {
-      for (const record of decodeRecords(bytes)) this.#records.set(record.nodeId, record);
-    }
-    const before = this.#records.get(this.nodeId);
-    const sequence = Math.max(Date.now(), (before?.sequence ?? 0) + 1);
-    const own = signRecord(chainId, { nodeId: this.nodeId, addresses: advertise, sequence }, nodeSecret);
-    this.#records.set(this.nodeId, own);
-    this.#saveRecords();
-  }
-
-  #saveRecords(): void {
-    this.#options.records.save(inGroups([...this.#records.values()]).map(encodeRecords));
-  }
-
-  #sendRecords(link: Link): void {
-    for (const group of inGroups([...this.#records.values()].slice(-1_000)))
-      link.notify(KIND.records, encodeRecords(group));
+  #poolOf(peer: NodeId): BulkPool {
+    const existing = this.#pools.get(peer);
+    if (existing !== undefined) return existing;
+    if (this.#pools.size >= BULK_POOLS_MAX)
+      for (const [nodeId, { unused }] of this.#pools) if (unused) this.#pools.delete(nodeId);
+    if (this.#pools.size >= BULK_POOLS_MAX)
+      throw new NetworkError('overloaded', 'transfers with too many nodes are under way');
+    const pool = new BulkPool(async (onClose) =>
+      this.#link(await this.#dialPeer(peer, 'bulk'), peer, true, 'bulk', onClose),
+    );
+    this.#pools.set(peer, pool);
+    return pool;
   }
 
   #receiveRecords(peer: NodeId, body: Uint8Array): undefined {
-    const fresh: NodeRecord[] = [];
-    try {
-      for (const record of decodeRecords(body)) {
-        const known = this.#records.get(record.nodeId);
-        if (record.nodeId === this.nodeId || (known !== undefined && known.sequence >= record.sequence))
-          continue;
-        if (known === undefined && this.#records.size >= RECORDS_KEPT_MAX) continue;
-        checkRecord(this.#options.chainId, record);
-        this.#records.set(record.nodeId, record);
-        fresh.push(record);
-      }
-    } catch (error) {
-      if (!(error instanceof LedgerError)) throw error;
-      this.#logger.debug({ peer, reason: error.message }, 'a node record was refused');
-    }
-    if (fresh.length === 0) return;
-    this.#saveRecords();
-    this.broadcast(KIND.records, encodeRecords(fresh), peer);
+    const { fresh, refused } = this.#directory.receive(body);
+    if (refused !== undefined)
+      this.#logger.debug({ peer, reason: refused.message }, 'a node record was refused');
+    if (fresh.length > 0) this.broadcast(KIND.records, encodeRecords(fresh), peer);
   }
 }
 
-function inGroups(records: readonly NodeRecord[]): readonly (readonly NodeRecord[])[] {
-  return Array.from({ length: Math.ceil(records.length / RECORDS_MAX) }, (_, i) =>
-    records.slice(i * RECORDS_MAX, (i + 1) * RECORDS_MAX),
-  );
+/** What `promise` gives, or NetworkError `timeout`; the promise itself goes on, for others who wait for it. */
+function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new NetworkError('timeout', `no connection within ${deadlineMs} ms`)),
+      deadlineMs,
+    );
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
