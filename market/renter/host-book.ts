@@ -71,9 +71,10 @@ export class HostBook {
     ]);
   }
 
-  /** Every other node that offers storage, as placement wants it. */
+  /** Every other node that offers storage, as placement wants it, in the order of addresses. */
   async candidates(ledger: MarketLedger, link: HostLink): Promise<readonly Candidate[]> {
-    const offers = await ledger.offers();
+    const offers = [...(await ledger.offers())];
+    offers.sort((a, b) => ((a.addresses[0] ?? '') < (b.addresses[0] ?? '') ? -1 : 1));
     return offers
       .filter((node) => node.nodeId !== ledger.nodeId && node.ownerId !== ledger.accountId)
       .map((node) => {
