@@ -1,0 +1,56 @@
+import { connect, type TLSSocket } from 'node:tls';
+import { pino } from 'pino';
+import { utf8 } from '../../ledger/bytes.ts';
+import { sha256 } from '../../ledger/crypto/sha256.ts';
+import type { ChainId } from '../../ledger/ids.ts';
+import { type Identity, identityOf, sayHello } from '../../node/network/hello.ts';
+import { Network } from '../../node/network/network.ts';
+
+/** Bare networks and bare clients, for tests of the links themselves. */
+
+export const CHAIN = 'ab'.repeat(32) as ChainId;
+
+export function identity(name: string, chainId = CHAIN): Identity {
+  return identityOf(chainId, sha256(utf8(name)));
+}
+
+export function openNetwork(name: string, seeds: readonly string[] = []): Promise<Network> {
+  return Network.open({
+    chainId: CHAIN,
+    nodeSecret: sha256(utf8(name)),
+    host: '127.0.0.1',
+    port: 0,
+    advertise: [],
+    seeds,
+    records: { load: () => [], save: () => undefined },
+    logger: pino({ level: 'silent' }),
+  });
+}
+
+/** A TLS connection to a node that has said nothing yet. */
+export function rawConnection(address: string): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const [host, port] = address.split(':');
+    const socket = connect(
+      { host: host as string, port: Number(port), ALPNProtocols: ['blocktree/1'], rejectUnauthorized: false },
+      () => resolve(socket),
+    );
+    socket.on('error', reject);
+  });
+}
+
+/** A connection that has said a proper hello, and from then on does what the test wants. */
+export async function authenticated(name: string, address: string): Promise<TLSSocket> {
+  const socket = await rawConnection(address);
+  await sayHello(socket, identity(name), 'link');
+  return socket;
+}
+
+/** Settles when the other end has closed. */
+export function closed(socket: TLSSocket): Promise<void> {
+  socket.resume();
+  return new Promise((resolve) => {
+    if (socket.destroyed) resolve();
+    else socket.once('close', () => resolve());
+  });
+}
