@@ -198,3 +198,46 @@ test('every page is accessible, in light and dark, wide and on a phone', async (
   }
   assert.deepEqual(problems, []);
 });
+
+test('every kind of ledger page is accessible', async () => {
+  await page.setViewportSize({ width: 1440, height: 900 });
+  const { items } = (await (await fetch(new URL('/api/v1/ledger/contracts', devnet.loginUrl))).json()) as {
+    items: { id: string; renterId: string }[];
+  };
+  const contract = items[0];
+  assert(contract !== undefined);
+  const block = (await (await fetch(new URL('/api/v1/ledger/blocks/1', devnet.loginUrl))).json()) as {
+    transactions: { id: string }[];
+  };
+  for (const path of [
+    'block/1',
+    'period/1',
+    `tx/${block.transactions[0]?.id}`,
+    `contract/${contract.id}`,
+    `account/${contract.renterId}`,
+  ]) {
+    await page.goto(new URL(`/ledger/${path}`, page.url()).href);
+    await page.locator('main h2').first().waitFor();
+    await page.waitForFunction(() => document.querySelector('.loading') === null);
+    assert.deepEqual(await violations(), [], path);
+    await page.screenshot({ path: join(artefacts, `${path.split('/')[0]}.png`) });
+  }
+});
+
+test('a page whose node is killed says so, and comes back with it by itself', async () => {
+  await visit('Overview');
+  await devnet.kill(6);
+  await page.getByText('Offline: trying again').waitFor();
+  await page.getByText('What stands here may be old').waitFor();
+  assert.deepEqual(await violations(), []);
+  await page.screenshot({ path: join(artefacts, 'offline.png') });
+  devnet.startNode(6);
+  await page.getByRole('banner').getByText('Live', { exact: true }).waitFor({ timeout: 30_000 });
+});
+
+test('a session that ends takes the pages away', async () => {
+  await page.evaluate(() => fetch('/api/v1/sessions/current', { method: 'DELETE' }));
+  await page.getByText('npx blocktree status').waitFor({ timeout: 10_000 });
+  assert.deepEqual(await violations(), []);
+  await page.screenshot({ path: join(artefacts, 'logged-out.png') });
+});
