@@ -21,6 +21,7 @@ export type Offer = NonNullable<Answer<'GET /host/offer'>['offer']>;
 export type Volume = Item<'GET /host/volumes'>;
 export type Audit = Item<'GET /host/audits'>;
 export type NetworkNode = Item<'GET /ledger/nodes'>;
+export type Job = Item<'GET /jobs'>;
 export type Alert = Item<'GET /alerts'>;
 export type TpmStatus = Answer<'GET /tpm'>;
 export type Token = Item<'GET /tokens'>;

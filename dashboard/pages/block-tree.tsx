@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import type { Block } from '../api.ts';
 
 /** The block tree as a picture: final blocks are the trunk, transactions its leaves, branches that lost hang below. */
@@ -48,13 +49,16 @@ function Leaves({ count }: { count: number }) {
 }
 
 export function BlockTree({ blocks }: { blocks: readonly Block[] }) {
+  const region = useRef<HTMLDivElement>(null);
+  // Where it does not fit, it opens at the growing end.
+  useEffect(() => region.current?.scrollTo({ left: region.current.scrollWidth }), []);
   const places = [...placesOf(blocks).values()];
   const byId = new Map(places.map((place) => [place.block.id, place]));
   const width = Math.max(...places.map(({ x }) => x)) + MARGIN;
   const height = Math.max(...places.map(({ y }) => y)) + 36;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <div class="scroll tree" tabIndex={0} role="region" aria-label="Block tree">
+    <div ref={region} class="scroll tree" tabIndex={0} role="region" aria-label="Block tree">
       <svg width={width} height={height} aria-label={`The newest ${blocks.length} blocks`} role="group">
         {places.map(({ x, y, block }) => {
           const parent = byId.get(block.parentId);

@@ -1,5 +1,14 @@
 import { useRef, useState } from 'preact/hooks';
-import { type Contract, call, fileUrl, type Page, type StoredFile, useApi, useEvents } from '../api.ts';
+import {
+  type Contract,
+  call,
+  fileUrl,
+  type Job,
+  type Page,
+  type StoredFile,
+  useApi,
+  useEvents,
+} from '../api.ts';
 import { bytes, dateTime } from '../format.ts';
 import { Act, Badge, Bar, Card, Empty, Show, Table } from '../ui.tsx';
 import { Contracts } from './storage.tsx';
@@ -42,6 +51,34 @@ function send(file: File, upload: Upload, changed: () => void): Promise<void> {
 
 const DOTS_MAX = 12;
 const HEALTH = { healthy: 'good', degraded: 'warn', lost: 'bad' } as const;
+
+const REPAIR_TONES = { done: 'good', failed: 'bad', running: 'warn', waiting: 'warn' } as const;
+
+/** What was moved to other hosts because one had lost it; nothing at all while nothing was. */
+function Repairs() {
+  const jobs = useApi<Page<Job>>('/jobs', []);
+  useEvents((type, data) => {
+    if (type === 'job' && (data as { kind?: string }).kind === 'repair') jobs.reload();
+  });
+  const repairs = jobs.data?.items.filter(({ kind }) => kind === 'repair') ?? [];
+  if (repairs.length === 0) return null;
+  return (
+    <Card title="Repairs" wide>
+      <Table label="Repairs" head={['File', 'State', 'What happened', 'When']}>
+        {repairs.map((job) => (
+          <tr key={job.id}>
+            <td class="path">{job.id.split('/').slice(1, -1).join('/')}</td>
+            <td>
+              <Badge tone={REPAIR_TONES[job.state]}>{job.state}</Badge>
+            </td>
+            <td>{job.result ?? '–'}</td>
+            <td>{job.finishedAt === null ? '–' : dateTime(job.finishedAt)}</td>
+          </tr>
+        ))}
+      </Table>
+    </Card>
+  );
+}
 
 export function Files() {
   const files = useApi<Page<StoredFile>>('/files', ['audit', 'job']);
@@ -199,6 +236,7 @@ export function Files() {
           }
         </Show>
       </Card>
+      <Repairs />
       <Card title="Contracts that I pay for" wide>
         <Show from={contracts}>
           {({ items }) => (

@@ -276,6 +276,9 @@ function ContractPage({ id }: { id: string }) {
             <Figure label="Periods" note={`${data.paidPeriods} paid, ${data.missedPeriods} missed`}>
               {data.startPeriod} – {data.endPeriod}
             </Figure>
+            <Figure label="Opened">
+              <a href={`/ledger/block/${data.openedHeight}`}>block {data.openedHeight}</a>
+            </Figure>
             <Figure label="Next to prove" note={`until period ${data.provableUntilPeriod}`}>
               {data.nextPeriod}
             </Figure>

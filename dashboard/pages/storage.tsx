@@ -198,7 +198,20 @@ export function Contracts({ items, side }: { items: readonly Contract[]; side: '
           </td>
           <td>
             {one.paidPeriods} paid
-            {one.missedPeriods > 0 && <Badge tone="bad">{one.missedPeriods} missed</Badge>}
+            {one.missedPeriods > 0 && (
+              <>
+                {' '}
+                <Badge tone="bad">{one.missedPeriods} missed</Badge>
+              </>
+            )}
+            {BigInt(one.penaltyGrains) > 0n && (
+              <>
+                {' '}
+                <Badge tone={side === 'host' ? 'bad' : 'quiet'}>
+                  penalty <Amount grains={one.penaltyGrains} unit={false} />
+                </Badge>
+              </>
+            )}
           </td>
           <td>
             {one.state === 'active' ? `period ${one.nextPeriod}, until ${one.provableUntilPeriod}` : '–'}
