@@ -12,7 +12,7 @@ import { Devnet } from '../support/devnet.ts';
 const PAGES = ['Overview', 'Earnings', 'Storage', 'Files', 'Ledger', 'Wallet', 'Network', 'Settings'];
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const artefacts = 'artefacts';
-const devnet = new Devnet({ consolePort: 17_570, linkPort: 17_500, periodMs: 2_000 });
+const devnet = new Devnet({ periodMs: 2_000 });
 let browser: Browser;
 let page: Page;
 const problems: string[] = [];

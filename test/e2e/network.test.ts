@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 /** The main job on real processes: claim, offer, store, audit, earn; then hosts die. */
 
 const PERIOD_MS = 3_000;
-const devnet = new Devnet({ consolePort: 17_070, linkPort: 17_000, periodMs: PERIOD_MS });
+const devnet = new Devnet({ periodMs: PERIOD_MS });
 before(() => devnet.start());
 after(() => devnet.remove());
 
@@ -35,13 +35,13 @@ const hash = (path: string) => createHash('sha256').update(readFileSync(path)).d
 /** A resource of node n, with its owner token; quicker than the command line where many are wanted at one moment. */
 const resource = async <T>(n: number, path: string): Promise<T> => {
   const token = readFileSync(join(devnet.folder, 'devnet', String(n), 'api-token'), 'utf8').trim();
-  const response = await fetch(`http://127.0.0.1:${17_070 + n}/api/v1${path}`, {
+  const response = await fetch(`${devnet.url(n)}/api/v1${path}`, {
     headers: { authorization: `Bearer ${token}` },
   });
   return (await response.json()) as T;
 };
 const contracts = async (n: number): Promise<Contract[]> => {
-  const response = await fetch(`http://127.0.0.1:${17_070 + n}/api/v1/ledger/contracts?limit=200`);
+  const response = await fetch(`${devnet.url(n)}/api/v1/ledger/contracts?limit=200`);
   return ((await response.json()) as { items: Contract[] }).items;
 };
 
@@ -136,7 +136,7 @@ test('killed and restarted in any order, everything acknowledged is there', asyn
   }
   const ready = async (): Promise<boolean> => {
     try {
-      const response = await fetch('http://127.0.0.1:17071/api/v1/health/ready');
+      const response = await fetch(`${devnet.url(1)}/api/v1/health/ready`);
       return response.ok;
     } catch {
       return false;

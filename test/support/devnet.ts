@@ -14,15 +14,24 @@ const START_MS = 90_000;
 export class Devnet {
   readonly folder = mkdtempSync(join(tmpdir(), 'blocktree-devnet-'));
   readonly #options: readonly string[];
+  readonly #consolePort: number;
   #process: ChildProcess | undefined;
   readonly #alone = new Map<number, ChildProcess>();
   loginUrl = '';
 
-  constructor(options: { consolePort: number; linkPort: number; periodMs: number; nodes?: number }) {
+  /** Ports are drawn, so that two runs on one machine rarely meet. */
+  constructor(options: { periodMs: number; nodes?: number }) {
+    const base = 20_000 + 200 * Math.floor(Math.random() * 50);
+    this.#consolePort = base;
     this.#options = [
-      ...['--console-port', String(options.consolePort), '--link-port', String(options.linkPort)],
+      ...['--console-port', String(base), '--link-port', String(base + 100)],
       ...['--period', String(options.periodMs), '--nodes', String(options.nodes ?? 6)],
     ];
+  }
+
+  /** The console of node n. */
+  url(n: number): string {
+    return `http://127.0.0.1:${this.#consolePort + n}`;
   }
 
   /** Starts it and waits until it says that everything is claimed and offered. */
