@@ -52,46 +52,47 @@ function stopSignal(): Promise<void> {
 export function nodeCommands(program: Command, run: Runner, version: string): void {
   withSettings(program.command('init').description('make the keys of a real node, sealed to its TPM'))
     .requiredOption('--network <file>', 'the network file to join')
-    .option(
-      '--words <words>',
-      'restore the account from its 24 words (they are read from standard input when "-")',
-    )
+
+    .option('--restore', 'restore an account: its 24 words are read from standard input')
     .action(
-      run(async ({ dataFolder }, options: Record<string, unknown> & { network: string; words?: string }) => {
-        const folder = dataFolder();
-        await mkdir(folder, { recursive: true, mode: 0o700 });
-        if (!existsSync(options.network))
-          throw new NodeError('not-found', `there is no network file ${options.network}`);
-        const target = join(folder, 'network.json');
-        if (!existsSync(target)) await copyFile(options.network, target);
-        const settings = loadSettings(folder, flagsOf(options));
-        const genesis = readGenesis(folder, settings);
-        const tpm = await openTpm(tpmAddress(folder, settings), genesis.kind);
-        try {
-          const words = options.words === '-' ? await readStandardInput() : options.words;
-          const keys = await createKeystore(folder, {
-            protection: { kind: 'tpm', tpm },
-            ...(words === undefined ? {} : { words }),
-          });
-          const ids = { accountId: accountAddress(keys.accountId), nodeId: nodeAddress(keys.nodeId) };
-          const text = [
-            fields([
-              ['account', ids.accountId],
-              ['node', ids.nodeId],
-              ['network', genesis.name],
-            ]),
-            '',
-            'Write these 24 words down and keep them offline. Who has them has the account; without them a broken chip takes it along:',
-            '',
-            keys.words,
-            '',
-            'Next: "blocktree tpm request FILE", have an issuer endorse it, "blocktree start", "blocktree tpm claim ANSWER".',
-          ].join('\n');
-          return [ids, text];
-        } finally {
-          await tpm.close();
-        }
-      }),
+      run(
+        async ({ dataFolder }, options: Record<string, unknown> & { network: string; restore?: boolean }) => {
+          const folder = dataFolder();
+          await mkdir(folder, { recursive: true, mode: 0o700 });
+          if (!existsSync(options.network))
+            throw new NodeError('not-found', `there is no network file ${options.network}`);
+          const target = join(folder, 'network.json');
+          if (!existsSync(target)) await copyFile(options.network, target);
+          const settings = loadSettings(folder, flagsOf(options));
+          const genesis = readGenesis(folder, settings);
+          const tpm = await openTpm(tpmAddress(folder, settings), genesis.kind);
+          try {
+            // From standard input only: arguments can be read by everybody on the machine.
+            const words = options.restore === true ? await readStandardInput() : undefined;
+            const keys = await createKeystore(folder, {
+              protection: { kind: 'tpm', tpm },
+              ...(words === undefined ? {} : { words }),
+            });
+            const ids = { accountId: accountAddress(keys.accountId), nodeId: nodeAddress(keys.nodeId) };
+            const text = [
+              fields([
+                ['account', ids.accountId],
+                ['node', ids.nodeId],
+                ['network', genesis.name],
+              ]),
+              '',
+              'Write these 24 words down and keep them offline. Who has them has the account; without them a broken chip takes it along:',
+              '',
+              keys.words,
+              '',
+              'Next: "blocktree tpm request FILE", have an issuer endorse it, "blocktree start", "blocktree tpm claim ANSWER".',
+            ].join('\n');
+            return [ids, text];
+          } finally {
+            await tpm.close();
+          }
+        },
+      ),
     );
 
   withSettings(program.command('start').description('run the node of a data folder')).action(

@@ -101,7 +101,7 @@ export function ownerCommands(program: Command, run: Runner): void {
 
   wallet
     .command('backup')
-    .description('print the 24 words that restore the account ("blocktree init --words -" on a new machine)')
+    .description('print the 24 words that restore the account ("blocktree init --restore" on a new machine)')
     .action(
       run(async ({ dataFolder }) => {
         const words = await readWords(dataFolder());
