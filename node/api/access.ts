@@ -37,6 +37,7 @@ function hashOf(secret: string): string {
 export class Access {
   readonly #path: string;
   #entries: Entry[];
+  #lastChange: Promise<void> = Promise.resolve();
   #codes: { readonly hash: string; readonly endsMs: number }[] = [];
 
   private constructor(path: string, entries: Entry[]) {
@@ -83,14 +84,23 @@ export class Access {
       createdMs: Date.now(),
       endsMs,
     };
-    const live = this.#entries.filter((other) => other.endsMs === undefined || other.endsMs > Date.now());
-    await this.#keep([...live.slice(-ENTRIES_MAX), entry]);
+    await this.#change((entries) => {
+      const live = entries.filter((other) => other.endsMs === undefined || other.endsMs > Date.now());
+      return [...live.slice(1 - ENTRIES_MAX), entry];
+    });
     return { entry, secret };
   }
 
-  async #keep(entries: Entry[]): Promise<void> {
-    await writePrivateFile(this.#path, JSON.stringify(entries));
-    this.#entries = entries;
+  /** Changes wait for each other, each made from what the one before left: a revocation is never undone by a login. */
+  #change(change: (entries: readonly Entry[]) => Entry[]): Promise<void> {
+    const next = this.#lastChange.then(async () => {
+      const entries = change(this.#entries);
+      await writePrivateFile(this.#path, JSON.stringify(entries));
+      this.#entries = entries;
+    });
+    // The caller gets the failure; the next change is made all the same.
+    this.#lastChange = next.catch(() => undefined);
+    return next;
   }
 
   /** A code that lets one browser in, once. */
@@ -114,7 +124,7 @@ export class Access {
 
   async logout(secret: string): Promise<void> {
     const hash = hashOf(secret);
-    await this.#keep(this.#entries.filter((entry) => entry.hash !== hash));
+    await this.#change((entries) => entries.filter((entry) => entry.hash !== hash));
   }
 
   async createToken(name: string, role: RoleName): Promise<Entry & { token: string }> {
@@ -128,9 +138,12 @@ export class Access {
 
   /** False when there is none. */
   async revoke(id: string): Promise<boolean> {
-    const left = this.#entries.filter((entry) => entry.id !== id);
-    if (left.length === this.#entries.length) return false;
-    await this.#keep(left);
-    return true;
+    let found = false;
+    await this.#change((entries) => {
+      const left = entries.filter((entry) => entry.id !== id);
+      found = left.length < entries.length;
+      return left;
+    });
+    return found;
   }
 }

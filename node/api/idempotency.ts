@@ -17,7 +17,8 @@ interface Kept {
 
 export class Idempotency {
   readonly #store: KeyValues;
-  readonly #open = new Set<string>();
+  /** Keys that are being worked on, and the request each belongs to: no other may keep or forget its answer. */
+  readonly #open = new Map<string, FastifyRequest>();
 
   constructor(store: KeyValues) {
     this.#store = store;
@@ -41,11 +42,29 @@ export class Idempotency {
   async before(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const key = this.#key(request);
     if (key === undefined) return;
+    // Taken before anything is awaited: of two that arrive together, one works and the other is told so.
+    if (this.#open.has(key))
+      throw new ApiError(
+        409,
+        'idempotency-in-progress',
+        'a request with this Idempotency-Key is being worked on; ask again in a moment',
+      );
+    this.#open.set(key, request);
+    try {
+      await this.#begin(key, request, reply);
+    } catch (error) {
+      this.#open.delete(key);
+      throw error;
+    }
+  }
+
+  async #begin(key: string, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const kept = readJson<Kept>(this.#store, key);
     if (kept !== undefined && Date.now() - kept.atMs < KEPT_MS) {
       if (kept.body !== this.#body(request))
         throw new ApiError(409, 'idempotency-conflict', 'this Idempotency-Key was used with another body');
       if (kept.payload !== undefined && kept.status !== undefined) {
+        this.#open.delete(key);
         await reply
           .code(kept.status)
           .type('application/json')
@@ -56,7 +75,7 @@ export class Idempotency {
       // Cut off between sending and answering: whether it became final is on the ledger, and sending again could pay twice.
       throw new ApiError(
         409,
-        this.#open.has(key) ? 'idempotency-in-progress' : 'idempotency-unknown',
+        'idempotency-unknown',
         'this request was begun before; look at the history before you send it under another key',
       );
     }
@@ -67,7 +86,6 @@ export class Idempotency {
       );
       await this.#store.write(old.map(({ key: stale }) => ({ key: stale, value: undefined })));
     }
-    this.#open.add(key);
     await this.#store.write([
       { key, value: jsonValue({ body: this.#body(request), atMs: Date.now() } satisfies Kept) },
     ]);
@@ -76,9 +94,13 @@ export class Idempotency {
   /** Keeps the answer; one that failed before anything was sent is forgotten, so that it may be tried again. */
   async after(request: FastifyRequest, reply: FastifyReply, payload: string): Promise<void> {
     const key = request.headers['idempotency-key'] === undefined ? undefined : this.#key(request);
-    if (key === undefined || !this.#open.delete(key)) return;
+    if (key === undefined || this.#open.get(key) !== request) return;
     const refused = reply.statusCode >= 400 && reply.statusCode < 500;
     const value: Kept = { body: this.#body(request), atMs: Date.now(), status: reply.statusCode, payload };
-    await this.#store.write([{ key, value: refused ? undefined : jsonValue(value) }]);
+    try {
+      await this.#store.write([{ key, value: refused ? undefined : jsonValue(value) }]);
+    } finally {
+      this.#open.delete(key);
+    }
   }
 }

@@ -200,3 +200,29 @@ test('metrics are there in base units', async () => {
   assert.match(text, /^blocktree_ledger_height \d+/m);
   assert.match(text, /^blocktree_host_earnings_acorns\{kind="total"\} /m);
 });
+
+test('of requests with one Idempotency-Key that arrive together, one pays', async () => {
+  const own = (await as('owner', 'GET', '/wallet')).json();
+  const body = { to: own.accountId, amountGrains: '7' };
+  const key = { 'idempotency-key': 'together-1' };
+  const answers = await Promise.all([1, 2, 3].map(() => as('owner', 'POST', '/wallet/transfers', body, key)));
+  const codes = answers.map((answer) => answer.json().code ?? 'paid').sort();
+  assert.deepEqual(codes, ['idempotency-in-progress', 'idempotency-in-progress', 'paid']);
+  const again = await as('owner', 'POST', '/wallet/transfers', body, key);
+  assert.equal(again.headers['idempotent-replay'], 'true');
+  assert.deepEqual(again.json(), answers.find((answer) => answer.statusCode === 200)?.json());
+  assert.equal((await as('owner', 'GET', '/wallet')).json().nonce, own.nonce + 1);
+});
+
+test('tokens made and revoked at the same moment are all made and all revoked', async () => {
+  const made = await Promise.all([1, 2, 3, 4].map((n) => access.createToken(`t${n}`, 'viewer')));
+  assert.deepEqual(
+    made.map(({ token }) => access.roleOf(token)),
+    Array(4).fill('viewer'),
+  );
+  await Promise.all([...made.map(({ id }) => access.revoke(id)), access.createToken('later', 'viewer')]);
+  assert.deepEqual(
+    made.map(({ token }) => access.roleOf(token)),
+    Array(4).fill(undefined),
+  );
+});
