@@ -40,12 +40,16 @@ export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
   feeds.job.add(onJob);
   let before = '';
   const timer = setInterval(() => {
-    void alertsOf(node).then((alerts) => {
-      const now = JSON.stringify(alerts);
-      if (now === before) return;
-      before = now;
-      feed.emit('alert', { alerts });
-    });
+    alertsOf(node).then(
+      (alerts) => {
+        const now = JSON.stringify(alerts);
+        if (now === before) return;
+        before = now;
+        feed.emit('alert', { alerts });
+      },
+      // A figure that cannot be read now must not end the process; the next turn reads it again.
+      (error: unknown) => node.logger.warn({ err: error }, 'alerts could not be read'),
+    );
   }, ALERTS_MS);
   timer.unref();
   return () => {

@@ -226,3 +226,20 @@ test('tokens made and revoked at the same moment are all made and all revoked', 
     Array(4).fill(undefined),
   );
 });
+
+test('an offer that is refused changes nothing: what was withdrawn stays withdrawn', async () => {
+  assert.equal((await as('owner', 'PUT', '/host/offer', { offer: null })).statusCode, 200);
+  assert(node.store.get('offer-withdrawn') !== undefined);
+  const bad = { priceGrainsPerGiBPeriod: '1', egressGrainsPerGiB: '1', collateralPercent: 1 };
+  const answer = await as('owner', 'PUT', '/host/offer', { offer: { ...bad, periodsMin: 5, periodsMax: 2 } });
+  assert.equal(answer.json().code, 'bad-offer');
+  assert(node.store.get('offer-withdrawn') !== undefined);
+});
+
+test('a node without built pages says so where a page would be', async () => {
+  const bare = await buildConsole(node, access, join(folder, 'no-pages-here'));
+  const answer = await bare.inject('/wallet');
+  await bare.close();
+  assert.equal(answer.statusCode, 404);
+  assert.equal(answer.json().code, 'not-found');
+});

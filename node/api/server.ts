@@ -173,7 +173,8 @@ export async function buildConsole(
   app.get('/metrics', { schema: { hide: true } }, async (_, reply) =>
     reply.type('text/plain; version=0.0.4').send(await renderMetrics(node)),
   );
-  if (dashboardFolder !== undefined && existsSync(dashboardFolder)) {
+  const hasPages = dashboardFolder !== undefined && existsSync(dashboardFolder);
+  if (hasPages) {
     await app.register(fastifyStatic, {
       root: dashboardFolder,
       setHeaders: (response, path) => {
@@ -184,8 +185,7 @@ export async function buildConsole(
     });
   }
   app.setNotFoundHandler((request, reply) => {
-    const wantsPage =
-      request.method === 'GET' && !request.url.startsWith('/api/') && dashboardFolder !== undefined;
+    const wantsPage = request.method === 'GET' && !request.url.startsWith('/api/') && hasPages;
     if (wantsPage) return reply.header('cache-control', 'no-cache').sendFile('index.html');
     throw new ApiError(
       404,

@@ -126,9 +126,7 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
     },
     async (request) => {
       const { offer } = request.body;
-      await node.store.write([
-        { key: 'offer-withdrawn', value: offer === null ? new Uint8Array(0) : undefined },
-      ]);
+      if (offer === null) await node.store.write([{ key: 'offer-withdrawn', value: new Uint8Array(0) }]);
       await node.announce(
         offer === null
           ? undefined
@@ -139,6 +137,8 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
               freeBytes: Math.max(0, shelf.limitBytes - shelf.usedBytes),
             },
       );
+      // Only an offer that was accepted ends a withdrawal: a refused one changes nothing.
+      if (offer !== null) await node.store.write([{ key: 'offer-withdrawn', value: undefined }]);
       return offerNow();
     },
   );
