@@ -291,6 +291,13 @@ export class Scheduler {
     ) {
       throw new MarketError('bad-terms', 'the renter must sign the receipt');
     }
+    // What the ledger would refuse must not stand in the way of proofs.
+    const inForce = rootAt(contract, receipt.throughPeriod)?.revision ?? 0;
+    if (receipt.revision > contract.revision || receipt.revision < inForce)
+      throw new MarketError(
+        'bad-terms',
+        `expected a receipt for revision ${inForce} to ${contract.revision}`,
+      );
     const before = this.#receipt(receipt.contractId);
     if (
       before !== undefined &&
