@@ -11,7 +11,9 @@ export type NodeErrorCode =
   | 'timeout'
   | 'exists'
   | 'not-found'
-  | 'not-synced';
+  | 'not-synced'
+  | 'not-installed'
+  | 'emulator-failed';
 
 /** The one error class of this room. `message` says what was expected and what to do. */
 export class NodeError extends Error {

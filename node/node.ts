@@ -345,11 +345,11 @@ function openLog(dataFolder: string, settings: Settings): Logger {
   );
 }
 
-/** `software:FILE` is relative to the data folder. */
+/** `software:FILE` and `unix:PATH` are relative to the data folder. */
 export function tpmAddress(dataFolder: string, settings: Settings): string {
   const device = settings['tpm.device'];
-  const file = /^software:(.+)$/.exec(device)?.[1];
-  return file === undefined || isAbsolute(file) ? device : `software:${join(dataFolder, file)}`;
+  const [, kind, path] = /^(software|unix):(.+)$/.exec(device) ?? [];
+  return path === undefined ? device : `${kind}:${resolve(dataFolder, path)}`;
 }
 
 /** Throws NodeError `bad-configuration`. */

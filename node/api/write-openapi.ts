@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), 'blocktree-openapi-'));
 try {
   const data = join(folder, 'devnet');
   await createDevnet(
-    { folder: data, nodes: 1, periodMs: 10_000, consolePort: 0, linkPort: 0 },
+    { folder: data, nodes: 1, tpm: 'software', periodMs: 10_000, consolePort: 0, linkPort: 0 },
     () => undefined,
   );
   const dataFolder = nodeFolder(data, 1);

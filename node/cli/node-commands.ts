@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { accountAddress, nodeAddress } from '../../ledger/ids.ts';
 import { openConsole } from '../api/server.ts';
 import { flagName, loadSettings, SETTINGS, type SettingName } from '../config/settings.ts';
+import type { DevnetTpm } from '../devnet/create.ts';
 import type { ReadyMessage } from '../devnet/run.ts';
 import { runDevnet } from '../devnet/run.ts';
 import { NodeError } from '../errors.ts';
@@ -185,11 +186,23 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
     .option('--period <ms>', 'length of a period', '10000')
     .option('--console-port <port>', 'consoles listen on this plus the node number', '7070')
     .option('--link-port <port>', 'links listen on this plus the node number', '7000')
+    .addOption(
+      new Option(
+        '--tpm <kind>',
+        'chips of a new network: a key file each, or an emulator (swtpm) each',
+      ).choices(['software', 'emulator'] satisfies DevnetTpm[]),
+    )
     .action(
       run(
         async (
           { program: root },
-          options: { nodes: string; period: string; consolePort: string; linkPort: string },
+          options: {
+            nodes: string;
+            period: string;
+            consolePort: string;
+            linkPort: string;
+            tpm?: DevnetTpm;
+          },
         ) => {
           const number = (text: string, name: string, least: number, most: number): number => {
             const value = Number(text);
@@ -208,6 +221,7 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
             {
               folder,
               nodes: number(options.nodes, 'nodes', 1, 30),
+              tpm: options.tpm,
               periodMs: number(options.period, 'period', 1_000, 86_400_000),
               consolePort: number(options.consolePort, 'console-port', 1_024, 65_000),
               linkPort: number(options.linkPort, 'link-port', 1_024, 65_000),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import { fromHex, toHex } from '../../ledger/bytes.ts';
 import { isPublicKey, publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { chainIdOf, DEFAULT_PARAMETERS, type Genesis, genesisToJson } from '../../ledger/genesis.ts';
@@ -10,6 +10,7 @@ import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
 import { writePrivateFile } from '../keys/private-file.ts';
+import { type Emulator, emulatorFolder, emulatorSocket, startEmulators } from '../tpm/emulator.ts';
 import { IssuerDesk } from '../tpm/issuer-desk.ts';
 import { openTpm } from '../tpm/open.ts';
 import { OwnerDesk } from '../tpm/owner-desk.ts';
@@ -20,9 +21,13 @@ export const COMMITTEE_MAX = 4;
 /** What a development chip brings its owner. */
 const DENOMINATION = grains(10_000n * GRAINS_PER_ACORN);
 
+/** What a node of a development network has for a chip: a key file, or an emulator (swtpm) of its own. */
+export type DevnetTpm = 'software' | 'emulator';
+
 export interface DevnetPlan {
   readonly folder: string;
   readonly nodes: number;
+  readonly tpm: DevnetTpm;
   readonly periodMs: number;
   /** Console of node N on this plus N, link on `linkPort` plus N. */
   readonly consolePort: number;
@@ -31,12 +36,18 @@ export interface DevnetPlan {
 
 interface DevnetFile {
   readonly nodes: number;
+  readonly tpm: DevnetTpm;
   readonly consolePort: number;
   readonly linkPort: number;
 }
 
 export function nodeFolder(folder: string, n: number): string {
   return join(folder, String(n));
+}
+
+/** Where the chips of a network are, beside the nodes' folders: whoever copies a node's folder gets no chip with it. */
+export function chipsFolder(folder: string): string {
+  return resolve(folder, 'chips');
 }
 
 /** The largest committee of n = 3f + 1 seats among the nodes, at most four. */
@@ -56,8 +67,10 @@ export async function readDevnet(folder: string): Promise<DevnetFile | undefined
     return undefined;
   }
   try {
-    const file = JSON.parse(await readFile(path, 'utf8')) as DevnetFile;
+    // Networks made before there was a choice have software TPMs and do not say so.
+    const file = { tpm: 'software', ...JSON.parse(await readFile(path, 'utf8')) } as DevnetFile;
     if (!Number.isInteger(file.nodes) || file.nodes < 1) throw new Error('expected a number of nodes');
+    if (file.tpm !== 'software' && file.tpm !== 'emulator') throw new Error('expected a kind of TPM');
     for (let n = 1; n <= file.nodes; n++) {
       if (!existsSync(join(nodeFolder(folder, n), 'keys.json')))
         throw new Error(`the keys of node ${n} are missing`);
@@ -71,20 +84,46 @@ export async function readDevnet(folder: string): Promise<DevnetFile | undefined
   }
 }
 
-/** Makes a network; it is there as a whole or not at all. `progress` hears of every step. */
+/**
+ * Makes a network; it is there as a whole or not at all. `progress` hears of every step. Throws NodeError
+ * `not-installed` or `emulator-failed` where chips are to be emulated and cannot be.
+ */
 export async function createDevnet(plan: DevnetPlan, progress: (text: string) => void): Promise<void> {
   const making = `${plan.folder}.making`;
   await rm(making, { recursive: true, force: true });
   await mkdir(making, { recursive: true, mode: 0o700 });
+  if (plan.tpm === 'software') {
+    progress(`making ${plan.nodes} nodes with software TPMs`);
+    await fill(making, plan, (n) => `software:${join(nodeFolder(making, n), 'tpm.json')}`, progress);
+  } else {
+    progress(`making ${plan.nodes} nodes with emulated TPMs, and the authority that certifies them`);
+    const { chips, authority } = await startEmulators(chipsFolder(making), plan.nodes);
+    try {
+      await mkdir(join(making, 'issuer', 'roots'), { recursive: true, mode: 0o700 });
+      await copyFile(authority, join(making, 'issuer', 'roots', 'emulators.pem'));
+      await fill(making, plan, (n) => (chips[n - 1] as Emulator).spec, progress);
+    } finally {
+      await Promise.all(chips.map((chip) => chip.stop()));
+    }
+  }
+  await rename(making, plan.folder);
+}
+
+/** Everything of a network but its chips, which `chipOf` addresses. */
+async function fill(
+  making: string,
+  plan: DevnetPlan,
+  chipOf: (n: number) => string,
+  progress: (text: string) => void,
+): Promise<void> {
   const issuerSecret = freshSecret();
   await writePrivateFile(join(making, 'issuer-key'), `${toHex(issuerSecret)}\n`);
   const numbers = Array.from({ length: plan.nodes }, (_, i) => i + 1);
-  progress(`making ${plan.nodes} nodes with software TPMs`);
   const members = await Promise.all(
     numbers.map(async (n) => {
       const folder = nodeFolder(making, n);
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const tpm = await openTpm(`software:${join(folder, 'tpm.json')}`, 'dev');
+      const tpm = await openTpm(chipOf(n), 'dev');
       const keys = await createKeystore(folder, { protection: { kind: 'tpm', tpm } });
       const { ekId } = await tpm.ek();
       return { n, folder, tpm, keys, ekId };
@@ -119,9 +158,16 @@ export async function createDevnet(plan: DevnetPlan, progress: (text: string) =>
     await tpm.close();
     await writeFile(join(folder, 'blocktree.toml'), configuration(plan, n, seeds));
   }
-  const file: DevnetFile = { nodes: plan.nodes, consolePort: plan.consolePort, linkPort: plan.linkPort };
+  const { nodes, tpm, consolePort, linkPort } = plan;
+  const file: DevnetFile = { nodes, tpm, consolePort, linkPort };
   await writeFile(join(making, 'devnet.json'), `${JSON.stringify(file)}\n`);
-  await rename(making, plan.folder);
+}
+
+/** The chip of node n as its configuration names it: relative, so that the network's folder can be moved. */
+function device({ tpm, folder }: DevnetPlan, n: number): string {
+  if (tpm === 'software') return 'software:tpm.json';
+  const socket = emulatorSocket(emulatorFolder(chipsFolder(folder), n));
+  return `unix:${relative(nodeFolder(folder, n), socket)}`;
 }
 
 function configuration(plan: DevnetPlan, n: number, seeds: string): string {
@@ -134,12 +180,13 @@ host = "127.0.0.1"
 port = ${plan.linkPort + n}
 advertise = ["127.0.0.1:${plan.linkPort + n}"]
 seeds = [${seeds}]
+admission = "${plan.tpm === 'emulator' ? 'quote' : 'claimed'}"
 
 [console]
 port = ${plan.consolePort + n}
 
 [tpm]
-device = "software:tpm.json"
+device = "${device(plan, n)}"
 
 [host]
 automatic = true

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { NodeError } from '../errors.ts';
-import { createDevnet, type DevnetPlan, nodeFolder, readDevnet } from './create.ts';
+import { type Emulator, startEmulators } from '../tpm/emulator.ts';
+import { chipsFolder, createDevnet, type DevnetPlan, nodeFolder, readDevnet } from './create.ts';
 
 /** Runs every node of a development network as a process of its own, until it is told to stop. */
 
@@ -51,18 +52,30 @@ export interface RunningDevnet {
   settled(): Promise<void>;
 }
 
-/** Starts what is in `plan.folder`, made first when there is nothing. Throws NodeError `address-in-use` or `data-damaged`. */
-export async function runDevnet(plan: DevnetPlan, progress: (text: string) => void): Promise<RunningDevnet> {
+/**
+ * Starts what is in `plan.folder`, made first when there is nothing; `plan.tpm` may then be left out. Throws NodeError
+ * `address-in-use`, `data-damaged`, `exists` for a network with TPMs of another kind, `not-installed`, `emulator-failed`.
+ */
+export async function runDevnet(
+  plan: Omit<DevnetPlan, 'tpm'> & { readonly tpm: DevnetPlan['tpm'] | undefined },
+  progress: (text: string) => void,
+): Promise<RunningDevnet> {
   let file = await readDevnet(plan.folder);
   if (file === undefined) {
-    await createDevnet(plan, progress);
+    await createDevnet({ ...plan, tpm: plan.tpm ?? 'software' }, progress);
     file = (await readDevnet(plan.folder)) as NonNullable<typeof file>;
   }
-  const { nodes, consolePort, linkPort } = file;
+  const { nodes, tpm, consolePort, linkPort } = file;
+  if (plan.tpm !== undefined && plan.tpm !== tpm)
+    throw new NodeError(
+      'exists',
+      `the network in ${plan.folder} has TPMs of the kind ${tpm}: give another --data folder, or move this one away`,
+    );
   for (let n = 1; n <= nodes; n++) {
     await checkPort(consolePort + n, `console of node ${n}`);
     await checkPort(linkPort + n, `link of node ${n}`);
   }
+  const chips = tpm === 'emulator' ? await switchOn(plan.folder, nodes, progress) : [];
   progress(`starting ${nodes} nodes`);
   const main = fileURLToPath(
     new URL(import.meta.url.endsWith('.ts') ? '../cli/main.ts' : '../cli/main.js', import.meta.url),
@@ -83,7 +96,13 @@ export async function runDevnet(plan: DevnetPlan, progress: (text: string) => vo
         await gone;
       }),
     );
+    await Promise.all(chips.map((chip) => chip.stop()));
   };
+  chips.forEach((chip, i) => {
+    void chip.ended.then(() => {
+      if (!stopping) progress(`the chip of node ${i + 1} ended: stop the network and start it again`);
+    });
+  });
   try {
     const ready = Array.from({ length: nodes }, (_, i) => {
       const folder = nodeFolder(plan.folder, i + 1);
@@ -135,6 +154,16 @@ export async function runDevnet(plan: DevnetPlan, progress: (text: string) => vo
     await stop();
     throw error;
   }
+}
+
+/** The emulated chips, as they were when they were last switched off. */
+async function switchOn(
+  folder: string,
+  count: number,
+  progress: (text: string) => void,
+): Promise<readonly Emulator[]> {
+  progress(`switching on ${count} emulated chips`);
+  return (await startEmulators(chipsFolder(folder), count)).chips;
 }
 
 /** Waits until the ledger shows an offer of every node. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { u16 } from '../../ledger/bytes.ts';
+import { NodeError } from '../errors.ts';
 import { execute } from './command.ts';
 import { openTpm } from './open.ts';
 import { TpmError } from './tpm.ts';
@@ -20,6 +21,8 @@ const run = promisify(execFile);
 const MANUFACTURE_DEADLINE_MS = 60_000;
 const START_DEADLINE_MS = 10_000;
 const POLL_MS = 20;
+/** How setpriv says that there is no such program. */
+const NOT_FOUND_EXIT_CODE = 127;
 /** TPM_SU_CLEAR. */
 const SHUTDOWN_CLEAR = 0;
 /** Longest path of a Unix socket on Linux, its end mark and the control socket's suffix left out. */
@@ -36,7 +39,7 @@ export function emulatorAuthority(caFolder: string): { readonly root: string; re
 /**
  * Makes a chip in `chipFolder` with RSA and ECC endorsement keys that the authority in `caFolder` certifies; makes the
  * authority first where there is none. One at a time per authority. Does nothing where the chip exists.
- * Both folders must be absolute. Throws TpmError `unavailable` that names the Debian packages.
+ * Both folders must be absolute. Throws NodeError `not-installed` that names the Debian packages, or `emulator-failed`.
  */
 export async function manufactureEmulator(chipFolder: string, caFolder: string): Promise<void> {
   if (await exists(join(chipFolder, 'tpm2-00.permall'))) return;
@@ -74,7 +77,7 @@ export async function manufactureEmulator(chipFolder: string, caFolder: string):
   try {
     await run('swtpm_setup', [...words, ...asMyself], { timeout: MANUFACTURE_DEADLINE_MS });
   } catch (error) {
-    throw missing('swtpm_setup', error);
+    throw notRun('swtpm_setup', error);
   }
 }
 
@@ -82,52 +85,61 @@ export async function manufactureEmulator(chipFolder: string, caFolder: string):
 export interface Emulator {
   /** What `openTpm` takes. */
   readonly spec: string;
+  /** Resolves when the chip is gone, for whatever reason. */
+  readonly ended: Promise<void>;
   /** Ends the process and waits for that. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the chip of `chipFolder` and resolves when it answers. It ends with `stop`, with `signal`, or with this
- * process. Throws TpmError `unavailable`.
+ * Starts the chip of `chipFolder` and resolves when it answers. It ends with `stop` or with this process, however that
+ * ends: the kernel sees to it (PR_SET_PDEATHSIG). Ctrl-C on the terminal does not reach it, so that those who use it
+ * stop first. Throws NodeError `not-installed` or `emulator-failed`.
  */
-export async function startEmulator(chipFolder: string, signal?: AbortSignal): Promise<Emulator> {
-  const socket = join(chipFolder, 'socket');
+export async function startEmulator(chipFolder: string): Promise<Emulator> {
+  const socket = emulatorSocket(chipFolder);
   if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX)
-    throw new TpmError('unavailable', `the path ${socket} is too long for a socket; use a shorter folder`);
+    throw new NodeError(
+      'emulator-failed',
+      `the path ${socket} is too long for a socket; use a shorter folder`,
+    );
   const child = spawn(
-    'swtpm',
+    'setpriv',
     [
-      'socket',
+      ...['--pdeathsig', 'TERM', 'swtpm', 'socket'],
       '--tpm2',
       ...['--tpmstate', `dir=${chipFolder}`],
       ...['--server', `type=unixio,path=${socket},mode=0600`],
       ...['--ctrl', `type=unixio,path=${socket}.ctrl,mode=0600`],
       ...['--flags', 'not-need-init,startup-clear'],
     ],
-    { stdio: 'ignore' },
+    { stdio: 'ignore', detached: true },
   );
   let failure: unknown;
-  child.once('error', (error) => {
-    failure = error;
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', (error) => {
+      failure = error;
+      resolve();
+    });
   });
   const stop = () => end(child, socket);
-  const orphaned = () => child.kill('SIGTERM');
-  process.once('exit', orphaned);
-  signal?.addEventListener('abort', orphaned, { once: true });
-  child.once('exit', () => {
-    process.removeListener('exit', orphaned);
-    signal?.removeEventListener('abort', orphaned);
-  });
   const spec = `unix:${socket}`;
   const deadlineMs = performance.now() + START_DEADLINE_MS;
   while (performance.now() < deadlineMs) {
-    if (failure !== undefined || child.exitCode !== null)
-      throw missing('swtpm', failure ?? `exit ${child.exitCode}`);
-    if (await answers(spec)) return { spec, stop };
+    if (failure !== undefined) throw notRun('setpriv', failure);
+    if (child.exitCode === NOT_FOUND_EXIT_CODE) throw notRun('swtpm', { code: 'ENOENT' });
+    if (child.exitCode !== null) throw notRun('swtpm', { message: `exit ${child.exitCode}` });
+    if (await answers(spec)) return { spec, ended, stop };
     await delay(POLL_MS);
   }
   await stop();
-  throw new TpmError('unavailable', `the emulated chip in ${chipFolder} did not come up`);
+  throw new NodeError('emulator-failed', `the emulated chip in ${chipFolder} did not come up`);
+}
+
+/** The socket of a chip's folder. */
+export function emulatorSocket(chipFolder: string): string {
+  return join(chipFolder, 'socket');
 }
 
 /** The folder of the chip with this number, from 1, below a folder of `startEmulators`. */
@@ -137,12 +149,11 @@ export function emulatorFolder(folder: string, number: number): string {
 
 /**
  * `count` chips below `folder`, made where they are missing, all certified by one authority and running.
- * `authority` is the PEM file that an issuer pins. Throws TpmError `unavailable`.
+ * `authority` is the PEM file that an issuer pins. Throws NodeError `not-installed` or `emulator-failed`.
  */
 export async function startEmulators(
   folder: string,
   count: number,
-  signal?: AbortSignal,
 ): Promise<{ readonly chips: readonly Emulator[]; readonly authority: string }> {
   const caFolder = join(folder, 'authority');
   const chips: Emulator[] = [];
@@ -150,7 +161,7 @@ export async function startEmulators(
     for (let number = 1; number <= count; number++) {
       const chipFolder = emulatorFolder(folder, number);
       await manufactureEmulator(chipFolder, caFolder);
-      chips.push(await startEmulator(chipFolder, signal));
+      chips.push(await startEmulator(chipFolder));
     }
   } catch (error) {
     await Promise.all(chips.map((chip) => chip.stop()));
@@ -197,11 +208,18 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-function missing(program: string, error: unknown): TpmError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const why =
-    code === 'ENOENT'
-      ? `${program} is not installed: apt-get install swtpm swtpm-tools`
-      : `${program} failed (${message ?? error})`;
-  return new TpmError('unavailable', why);
+const DEBIAN_PACKAGES = {
+  swtpm: 'swtpm swtpm-tools',
+  swtpm_setup: 'swtpm swtpm-tools',
+  setpriv: 'util-linux',
+} as const;
+
+function notRun(program: keyof typeof DEBIAN_PACKAGES, error: unknown): NodeError {
+  const { code, message } = error as Partial<NodeJS.ErrnoException>;
+  if (code === 'ENOENT')
+    return new NodeError(
+      'not-installed',
+      `emulated chips need the program ${program}: apt-get install ${DEBIAN_PACKAGES[program]}`,
+    );
+  return new NodeError('emulator-failed', `${program} failed: ${message ?? error}`);
 }

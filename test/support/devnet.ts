@@ -20,12 +20,13 @@ export class Devnet {
   loginUrl = '';
 
   /** Ports are drawn, so that two runs on one machine rarely meet. */
-  constructor(options: { periodMs: number; nodes?: number }) {
+  constructor(options: { periodMs: number; nodes?: number; tpm?: 'software' | 'emulator' }) {
     const base = 20_000 + 200 * Math.floor(Math.random() * 50);
     this.#consolePort = base;
     this.#options = [
       ...['--console-port', String(base), '--link-port', String(base + 100)],
       ...['--period', String(options.periodMs), '--nodes', String(options.nodes ?? 6)],
+      ...(options.tpm === undefined ? [] : ['--tpm', options.tpm]),
     ];
   }
 
@@ -73,6 +74,14 @@ export class Devnet {
   async remove(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** kill -9 of the process that started the nodes. */
+  async killParent(): Promise<void> {
+    const parent = this.#process as ChildProcess;
+    this.#process = undefined;
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
   }
 
   /** kill -9 of one node. */

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Devnet } from '../support/devnet.ts';
+import { until } from '../support/until.ts';
+
+/** `blocktree devnet --tpm emulator`: real processes, each node with an emulated chip of its own. */
+
+const NODES = 5;
+const devnet = new Devnet({ periodMs: 3_000, nodes: NODES, tpm: 'emulator' });
+const main = fileURLToPath(new URL('../../dist/node/cli/main.js', import.meta.url));
+
+interface ChipStatus {
+  readonly kind: string;
+  readonly ekId: string;
+  readonly claimed: { readonly accountId: string; readonly denominationGrains: string } | null;
+}
+const chipOf = (n: number) => devnet.cli<ChipStatus>(n, 'tpm', 'info');
+const chips = new Map<number, ChipStatus>();
+
+before(() => devnet.start());
+after(() => devnet.remove());
+
+/** The processes that work in the network's folder. */
+function processes(): readonly string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return words.includes(devnet.folder) ? [words] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+test('every node claims an emulated chip of its own, certified by the network’s authority', async () => {
+  for (let n = 1; n <= NODES; n++) {
+    const chip = await chipOf(n);
+    assert.equal(chip.kind, 'tpm2');
+    assert.equal(chip.claimed?.denominationGrains, '10000000000000');
+    chips.set(n, chip);
+  }
+  assert.equal(new Set([...chips.values()].map(({ ekId }) => ekId)).size, NODES);
+  const log = readFileSync(join(devnet.folder, 'devnet/issuer/endorsements.jsonl'), 'utf8');
+  assert.equal(log.match(/swtpm-localca/g)?.length, NODES);
+});
+
+test('keys are sealed to the chips, and links demand a quote', async () => {
+  for (const [n, { ekId }] of chips) {
+    const folder = join(devnet.folder, 'devnet', String(n));
+    const { protection } = JSON.parse(readFileSync(join(folder, 'keys.json'), 'utf8'));
+    assert.deepEqual([protection.kind, protection.tpmKind, protection.ekId], ['tpm', 'tpm2', ekId]);
+    assert.equal((await devnet.cli<Record<string, unknown>>(n, 'config', 'show'))['link.admission'], 'quote');
+  }
+});
+
+test('the network stores a file as any other does', async () => {
+  const path = join(devnet.folder, 'letter.txt');
+  writeFileSync(path, 'to whom it may concern\n');
+  await devnet.cli(5, 'put', path, 'letter');
+  await devnet.cli(5, 'get', 'letter', join(devnet.folder, 'back.txt'));
+  assert.equal(readFileSync(join(devnet.folder, 'back.txt'), 'utf8'), 'to whom it may concern\n');
+});
+
+test('nodes and chips end with the process that started them, however it ends', async () => {
+  await devnet.killParent();
+  await until(() => processes().length === 0, 15_000, `the end of ${processes().join(' | ')}`);
+});
+
+test('the network comes back with the same chips', async () => {
+  await devnet.start();
+  for (const [n, before] of chips) assert.deepEqual(await chipOf(n), before);
+  await devnet.stop();
+  assert.deepEqual(processes(), []);
+});
+
+/** What the command line says when it fails. */
+async function refusal(environment: NodeJS.ProcessEnv, ...words: string[]): Promise<unknown> {
+  const env = { ...process.env, ...environment };
+  return promisify(execFile)(process.execPath, [main, '--json', ...words], { env }).then(
+    () => assert.fail('it did not fail'),
+    ({ code, stdout }) => [code, JSON.parse(stdout.split('\n').at(-2)).error],
+  );
+}
+
+test('a network keeps the kind of TPM it was made with', async () => {
+  const [code, error] = (await refusal({}, '--data', devnet.folder, 'devnet', '--tpm', 'software')) as [
+    number,
+    { code: string; message: string },
+  ];
+  assert.deepEqual([code, error.code], [1, 'exists']);
+  assert.match(error.message, /kind emulator/);
+});
+
+test('without swtpm it says what to install', async () => {
+  const data = join(devnet.folder, 'elsewhere');
+  const [code, error] = (await refusal(
+    { PATH: '/nonexistent' },
+    '--data',
+    data,
+    'devnet',
+    '--tpm',
+    'emulator',
+  )) as [number, { code: string; message: string }];
+  assert.deepEqual([code, error.code], [1, 'not-installed']);
+  assert.match(error.message, /apt-get install swtpm swtpm-tools/);
+});
