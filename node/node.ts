@@ -8,6 +8,7 @@ import { grains } from '../ledger/grains.ts';
 import type { EkId } from '../ledger/ids.ts';
 import { NODES, TPMS } from '../ledger/state/entities.ts';
 import type { StorageOffer } from '../ledger/transaction.ts';
+import { contractFollower } from '../market/contract-follower.ts';
 import { SlabPool } from '../market/files/slab-pool.ts';
 import { Host } from '../market/host/host.ts';
 import { Contractor } from '../market/renter/contractor.ts';
@@ -221,7 +222,13 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       (id) => view.ownerOf(id),
       (receipt) => scheduler.receive(receipt),
     );
-    followContracts(ledger, view, host, scheduler, logger);
+    const follow = contractFollower({
+      accountId,
+      host,
+      scheduler,
+      onError: (error) => logger.error({ err: error }, 'a change of contracts was not taken up'),
+    });
+    ledger.onFinal((blocks) => void follow(blocks.flatMap(({ events }) => events.map(({ event }) => event))));
     await scheduler.open(queue);
     const derive = (): void =>
       void scheduler
@@ -298,41 +305,6 @@ async function actAlone(node: BlocktreeNode): Promise<void> {
       await new Promise((done) => setTimeout(done, waitMs).unref());
     }
   }
-}
-
-/** Tells the host what became final of its contracts, in order, and the scheduler when something turned. */
-function followContracts(
-  ledger: LedgerNode,
-  view: LedgerView,
-  host: Host,
-  scheduler: Scheduler,
-  logger: Logger,
-): void {
-  let last: Promise<void> = Promise.resolve();
-  ledger.onFinal((blocks) => {
-    const work: (() => Promise<void>)[] = [];
-    let turned = false;
-    for (const { events } of blocks) {
-      for (const { event } of events) {
-        if (event.kind === 'period') turned = true;
-        if (
-          event.kind !== 'contract-opened' &&
-          event.kind !== 'contract-revised' &&
-          event.kind !== 'contract-ended'
-        )
-          continue;
-        if (event.contract.hostAccountId !== view.accountId) continue;
-        const { contractId, contract } = event;
-        work.push(() =>
-          event.kind === 'contract-ended' ? host.forget(contractId) : host.adopt(contractId, contract),
-        );
-      }
-    }
-    if (turned) work.push(() => scheduler.derive());
-    last = work
-      .reduce((before, one) => before.then(one), last)
-      .catch((error: unknown) => logger.error({ err: error }, 'a change of contracts was not taken up'));
-  });
 }
 
 function openLog(dataFolder: string, settings: Settings): Logger {

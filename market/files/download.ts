@@ -4,7 +4,7 @@ import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
 import { MarketError } from '../errors.ts';
 import { type Manifest, type PlacedFragment, type Slab, unwrapKey } from './manifest.ts';
 import type { Scheme } from './scheme.ts';
-import type { SlabPool } from './slab-pool.ts';
+import type { SlabCoder } from './slab-pool.ts';
 
 /** After this long without an answer another host is asked as well. */
 const HEDGE_MS = 1_500;
@@ -101,7 +101,7 @@ async function slabPlain(
   slab: Slab,
   scheme: Scheme,
   wrap: Uint8Array,
-  pool: SlabPool,
+  pool: SlabCoder,
   source: FragmentSource,
 ): Promise<Uint8Array> {
   const fragments = await fetchFragments(slab, scheme.data, source);
@@ -112,7 +112,7 @@ async function slabPlain(
 export async function* download(
   manifest: Manifest,
   wrap: Uint8Array,
-  pool: SlabPool,
+  pool: SlabCoder,
   source: FragmentSource,
   from = 0,
   to = manifest.sizeBytes,

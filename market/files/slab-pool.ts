@@ -21,6 +21,9 @@ interface Job {
   reject(error: Error): void;
 }
 
+/** What turns slabs into fragments and back. */
+export type SlabCoder = Pick<SlabPool, 'encode' | 'decode' | 'rebuild'>;
+
 export class SlabPool {
   readonly #size: number;
   readonly #workers: { readonly worker: Worker; job: Job | undefined }[] = [];

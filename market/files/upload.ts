@@ -3,7 +3,7 @@ import { type Hash, hashId, type NodeId } from '../../ledger/ids.ts';
 import { type Manifest, type Slab, wrapKey } from './manifest.ts';
 import type { Scheme } from './scheme.ts';
 import { slabCapacity } from './slab-cipher.ts';
-import type { SlabPool } from './slab-pool.ts';
+import type { SlabCoder } from './slab-pool.ts';
 
 /** Slabs that are coded or sent at once: with the pool's own, what bounds the memory of an upload. */
 const SLABS_IN_FLIGHT = 2;
@@ -12,7 +12,7 @@ export interface UploadOptions {
   readonly name: string;
   readonly scheme: Scheme;
   readonly wrap: Uint8Array;
-  readonly pool: SlabPool;
+  readonly pool: SlabCoder;
   readonly nowMs: number;
   /** Puts the fragments of one slab on different hosts, durably; gives the hosts in order. */
   place(
@@ -79,7 +79,7 @@ async function sendSlab(
   plain: Uint8Array,
   wrap: Uint8Array,
   scheme: Scheme,
-  pool: SlabPool,
+  pool: SlabCoder,
   place: UploadOptions['place'],
 ): Promise<Slab> {
   const key = new Uint8Array(randomBytes(32));

@@ -10,52 +10,11 @@ import { accountOf } from '../../ledger/state/draft.ts';
 import { PAIRS } from '../../ledger/state/entities.ts';
 import { type StorageOffer, type StorageTerms, termsDigest } from '../../ledger/transaction.ts';
 import { LedgerWorld, type Person } from '../../test/support/ledger-world.ts';
+import { MemoryShelf, MemoryStore } from '../../test/support/memory-storage.ts';
 import { MarketError, type MarketErrorCode } from '../errors.ts';
 import { commitmentOf } from '../fragment-list.ts';
-import type { KeyValues, MarketLedger } from '../interfaces.ts';
+import type { MarketLedger } from '../interfaces.ts';
 import { Host, PENDING_BYTES_MAX } from './host.ts';
-import type { FragmentShelf } from './shelf.ts';
-
-class MemoryStore implements KeyValues {
-  readonly rows = new Map<string, Uint8Array>();
-  get(key: string) {
-    return this.rows.get(key);
-  }
-  async write(changes: readonly { key: string; value: Uint8Array | undefined }[]) {
-    for (const { key, value } of changes)
-      value === undefined ? this.rows.delete(key) : this.rows.set(key, value);
-  }
-  async range(prefix: string) {
-    return [...this.rows].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value }));
-  }
-}
-
-class MemoryShelf implements FragmentShelf {
-  limitBytes = 1_000 * FRAGMENT_BYTES;
-  readonly kept = new Map<Hash, Uint8Array>();
-  storedAtMs = 0;
-  get usedBytes() {
-    return this.kept.size * FRAGMENT_BYTES;
-  }
-  has(root: Hash) {
-    return this.kept.has(root);
-  }
-  storedMs(root: Hash) {
-    return this.kept.has(root) ? this.storedAtMs : undefined;
-  }
-  roots() {
-    return this.kept.keys();
-  }
-  async put(root: Hash, bytes: Uint8Array) {
-    this.kept.set(root, bytes);
-  }
-  async get(root: Hash) {
-    return this.kept.get(root);
-  }
-  async remove(roots: readonly Hash[]) {
-    for (const root of roots) this.kept.delete(root);
-  }
-}
 
 const OFFER: StorageOffer = {
   priceGrainsPerGiBPeriod: grains(1_024_000),
@@ -140,7 +99,7 @@ async function contract(count: number): Promise<{ id: ContractId; roots: Hash[] 
 beforeEach(() => {
   world = new LedgerWorld(['proposer', 'renter', 'host']);
   [, renter, owner] = world.people as [Person, Person, Person];
-  shelf = new MemoryShelf();
+  shelf = new MemoryShelf(() => 0);
   store = new MemoryStore();
   offer = OFFER;
   nowMs = 0;

@@ -4,7 +4,7 @@ import { MarketError } from '../errors.ts';
 import { download, fetchFragments } from '../files/download.ts';
 import { type Manifest, normalName, type PlacedFragment, slabKeyWrap } from '../files/manifest.ts';
 import { defaultScheme, type Scheme } from '../files/scheme.ts';
-import type { SlabPool } from '../files/slab-pool.ts';
+import type { SlabCoder } from '../files/slab-pool.ts';
 import { upload } from '../files/upload.ts';
 import { type HostLink, jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
 import { type Candidate, chooseHosts } from '../placement/choose-hosts.ts';
@@ -36,7 +36,7 @@ export interface FileStoreOptions {
   readonly store: KeyValues;
   readonly contractor: Contractor;
   readonly book: HostBook;
-  readonly pool: SlabPool;
+  readonly pool: SlabCoder;
   readonly filesSecret: Uint8Array;
   now(): number;
   random(): number;

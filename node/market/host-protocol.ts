@@ -80,7 +80,7 @@ const receiptCodec = P.struct({
 }) as Codec<Receipt>;
 
 /** The renter's end. */
-export function hostLink(network: Network): HostLink {
+export function hostLink(network: Pick<Network, 'connected' | 'request'>): HostLink {
   return {
     reachable: (host) => network.connected(host),
     async storeFragment(host, root, bytes) {
@@ -118,7 +118,7 @@ export function hostLink(network: Network): HostLink {
 
 /** The host's end. `ownerOf` gives the account behind a node that claimed. */
 export function serveHost(
-  network: Network,
+  network: Pick<Network, 'handle'>,
   host: Host,
   ownerOf: (nodeId: NodeId) => AccountId | undefined,
   receive: (receipt: Receipt) => Promise<void>,
