@@ -3,6 +3,7 @@ import type { NodeId } from '../../ledger/ids.ts';
 import { NODES } from '../../ledger/state/entities.ts';
 import type { LedgerEvent } from '../../ledger/state/events.ts';
 import { contractFollower } from '../../market/contract-follower.ts';
+import type { SlabCoder } from '../../market/files/slab-pool.ts';
 import { Host } from '../../market/host/host.ts';
 import type { KeyValues, MarketWallet } from '../../market/interfaces.ts';
 import { Contractor } from '../../market/renter/contractor.ts';
@@ -11,15 +12,35 @@ import { HostBook } from '../../market/renter/host-book.ts';
 import { LocalQueue } from '../../market/scheduler/local-queue.ts';
 import { type AuditRecord, Scheduler } from '../../market/scheduler/scheduler.ts';
 import { hostLink, serveHost } from '../../node/market/host-protocol.ts';
-import type { Person } from './ledger-world.ts';
+import type { LedgerWorld, Person } from './ledger-world.ts';
 import { LedgerWorldView } from './ledger-world-view.ts';
-import type { MarketWorld, Step } from './market-world.ts';
 import { MemoryShelf, MemoryStore } from './memory-storage.ts';
 
 const DERIVES_PER_PERIOD = 8;
 const REQUEST_MS = 10_000;
 
 type Serve = (peer: NodeId, body: Uint8Array) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+
+/** What is carried out by a node and may be where it crashes. */
+export interface Step {
+  readonly what: 'write' | 'request' | 'submit';
+  readonly detail: string;
+}
+
+/** The world around a node. */
+export interface Surroundings {
+  readonly ledger: LedgerWorld;
+  readonly coder: SlabCoder;
+  at(nodeId: NodeId): MarketNode;
+  submitter(node: MarketNode): MarketWallet;
+  carry(
+    from: MarketNode,
+    to: NodeId,
+    kind: number,
+    body: Uint8Array,
+    deadlineMs: number,
+  ): Promise<Uint8Array>;
+}
 
 /** What of a node dies with its process. */
 interface Life {
@@ -44,13 +65,13 @@ export class MarketNode {
   condition: 'up' | 'silent' | 'down' = 'down';
   /** Steps that it took since it began to count. */
   steps: Step[] = [];
-  readonly #world: MarketWorld;
+  readonly #world: Surroundings;
   #life: Life | undefined;
   #kill = new AbortController();
   /** Counts down with every step; the node crashes when it reaches zero. */
   #fuse = Number.POSITIVE_INFINITY;
 
-  constructor(person: Person, world: MarketWorld) {
+  constructor(person: Person, world: Surroundings) {
     this.person = person;
     this.#world = world;
   }

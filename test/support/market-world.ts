@@ -12,7 +12,7 @@ import { decodeList } from '../../market/fragment-list.ts';
 import type { MarketWallet } from '../../market/interfaces.ts';
 import { NetworkError } from '../../node/network/network-error.ts';
 import { LedgerWorld, type Person } from './ledger-world.ts';
-import { MarketNode } from './market-node.ts';
+import { MarketNode, type Surroundings } from './market-node.ts';
 
 /**
  * Renters and hosts in one process on the real ledger state, by a clock that the test turns. Links are the real messages,
@@ -45,13 +45,7 @@ interface Sending {
   reject(error: Error): void;
 }
 
-/** What is carried out by a node and may be where it crashes. */
-export interface Step {
-  readonly what: 'write' | 'request' | 'submit';
-  readonly detail: string;
-}
-
-export class MarketWorld {
+export class MarketWorld implements Surroundings {
   readonly ledger: LedgerWorld;
   readonly nodes: readonly MarketNode[];
   /** Everything that became final so far. */
