@@ -9,11 +9,22 @@ export function toHex(bytes: Uint8Array): string {
   return out;
 }
 
+/** Value of a hex digit by its ASCII code; 255 for what is none. */
+const DIGITS = Uint8Array.from({ length: 128 }, (_, code) => {
+  const digit = '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase());
+  return digit < 0 ? 255 : digit;
+});
+
 /** Bytes of an even-length hex string, either case; `undefined` for anything else. */
 export function fromHex(text: string): Uint8Array | undefined {
-  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) return undefined;
+  if (text.length % 2 !== 0) return undefined;
   const out = new Uint8Array(text.length / 2);
-  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0; i < out.length; i++) {
+    const high = DIGITS[text.charCodeAt(2 * i)] ?? 255;
+    const low = DIGITS[text.charCodeAt(2 * i + 1)] ?? 255;
+    if ((high | low) > 15) return undefined;
+    out[i] = (high << 4) | low;
+  }
   return out;
 }
 

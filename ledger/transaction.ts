@@ -264,17 +264,30 @@ const transactionCodec = P.struct({ ...unsignedFields, signature: signatureCodec
   Transaction & { version?: undefined }
 >;
 
-/** The signed bytes. Throws LedgerError `malformed` or `oversized`. */
+/**
+ * The bytes of transactions that were read or written before: a transaction is a value, and pool, block, log, index and
+ * peers all ask for its encoding.
+ */
+const encodings = new WeakMap<Transaction, Uint8Array>();
+
+/** The signed bytes; not to be changed. Throws LedgerError `malformed` or `oversized`. */
 export function encodeTransaction(transaction: Transaction): Uint8Array {
+  const known = encodings.get(transaction);
+  if (known !== undefined) return known;
   const bytes = encode(transactionCodec, { ...transaction, version: undefined }, 'transaction');
   if (bytes.length > TRANSACTION_BYTES_MAX) throw oversized(bytes.length);
+  encodings.set(transaction, bytes);
   return bytes;
 }
 
-/** Reads exactly one transaction. Does not check the signature. Throws LedgerError `malformed` or `oversized`. */
+/**
+ * Reads exactly one transaction, and keeps `bytes`, which must not change. Does not check the signature.
+ * Throws LedgerError `malformed` or `oversized`.
+ */
 export function decodeTransaction(bytes: Uint8Array): Transaction {
   if (bytes.length > TRANSACTION_BYTES_MAX) throw oversized(bytes.length);
   const { version: _, ...transaction } = decode(transactionCodec, bytes, 'a transaction');
+  encodings.set(transaction, bytes);
   return transaction;
 }
 

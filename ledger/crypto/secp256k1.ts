@@ -1,7 +1,7 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import * as noble from '@noble/secp256k1';
-import { utf8 } from '../bytes.ts';
+import { compareBytes, fromHex, utf8 } from '../bytes.ts';
 import { sha256 } from './sha256.ts';
 
 /**
@@ -19,14 +19,12 @@ export interface Signer {
 noble.hashes.sha256 = nobleSha256;
 noble.hashes.hmacSha256 = (key, message) => hmac(nobleSha256, key, message);
 
-const HALF_ORDER = noble.Point.CURVE().n / 2n;
+/** Half the group order, 32 bytes. */
+const HALF_ORDER = fromHex((noble.Point.CURVE().n / 2n).toString(16).padStart(64, '0')) as Uint8Array;
 
 /** True for 64 bytes whose S is in the lower half of the group order: the one form that is accepted. */
 export function isLowS(signature: Uint8Array): boolean {
-  if (signature.length !== 64) return false;
-  let s = 0n;
-  for (let i = 32; i < 64; i++) s = (s << 8n) | BigInt(signature[i] as number);
-  return s <= HALF_ORDER;
+  return signature.length === 64 && compareBytes(signature.subarray(32), HALF_ORDER) <= 0;
 }
 
 export const nobleSigner: Signer = {
@@ -99,7 +97,15 @@ export type SigningDomain =
 
 /** sha256("blocktree/<domain>/1" ‖ bytes): what is signed. 32 bytes. */
 export function signingDigest(domain: SigningDomain, ...parts: readonly Uint8Array[]): Uint8Array {
-  return sha256(utf8(`blocktree/${domain}/1`), ...parts);
+  return sha256(domainBytes(domain), ...parts);
+}
+
+const domains = new Map<SigningDomain, Uint8Array>();
+
+function domainBytes(domain: SigningDomain): Uint8Array {
+  const known = domains.get(domain) ?? utf8(`blocktree/${domain}/1`);
+  domains.set(domain, known);
+  return known;
 }
 
 /** 64-byte compact low-S signature of a 32-byte digest. */

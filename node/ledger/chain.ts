@@ -322,7 +322,7 @@ export class Chain {
       pages: overlays.map((overlay) => overlay.pages),
       blocks: overlays.map((overlay) => overlay.block),
       abandoned: abandoned.map((overlay) => overlay.block),
-      index: index.operations(),
+      index: index.changes(),
       final: {
         id: last.id,
         height: last.block.header.height,

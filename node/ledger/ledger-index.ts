@@ -6,7 +6,7 @@ import type { TracedEvent } from '../../ledger/state/apply.ts';
 import { CONTRACTS } from '../../ledger/state/entities.ts';
 import type { Payment } from '../../ledger/state/events.ts';
 import { encodeTransaction, transactionIdOfBytes } from '../../ledger/transaction.ts';
-import { type BatchOperation, jsonBytes, sortable } from './ledger-store.ts';
+import { type IndexChanges, jsonBytes, sortable } from './ledger-store.ts';
 
 /** What people ask about the past, kept beside the state: derived from blocks and their events, so it can be rebuilt. */
 
@@ -210,11 +210,10 @@ export class IndexBatch {
     }
   }
 
-  operations(): readonly BatchOperation[] {
-    return [...this.#writes].map(([key, value]) =>
-      value === undefined
-        ? { type: 'del', key: `i/${key}` }
-        : { type: 'put', key: `i/${key}`, value: jsonBytes(value) },
-    );
+  changes(): IndexChanges {
+    const changes = new Map<string, Uint8Array | undefined>();
+    for (const [key, value] of this.#writes)
+      changes.set(key, value === undefined ? undefined : jsonBytes(value));
+    return changes;
   }
 }

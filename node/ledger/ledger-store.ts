@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Level } from 'level';
+import { type ChainedBatch, Level } from 'level';
 import type { Block } from '../../ledger/block.ts';
 import {
   type BlockHeader,
@@ -11,6 +11,7 @@ import {
   genesisHeader,
   HEADER_BYTES,
 } from '../../ledger/block.ts';
+import { utf8 } from '../../ledger/bytes.ts';
 import { commit, type PageChanges, type PageReader, storedRoot } from '../../ledger/commitment/commitment.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
@@ -39,18 +40,17 @@ export interface FinalRecord {
   readonly certificate: string | undefined;
 }
 
-export type BatchOperation = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string };
+/** Index entries by key; `undefined` removes the entry. */
+export type IndexChanges = ReadonlyMap<string, Uint8Array | undefined>;
 
 /** Fixed-width decimal so that keys sort as numbers. */
 export function sortable(value: number, width = 12): string {
   return String(value).padStart(width, '0');
 }
 
-/** A JSON value as bytes; amounts (bigint) become decimal strings. */
+/** A JSON value as bytes; amounts are decimal strings in it. */
 export function jsonBytes(value: unknown): Uint8Array {
-  return new TextEncoder().encode(
-    JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? v.toString() : v)),
-  );
+  return utf8(JSON.stringify(value));
 }
 
 export class LedgerStore {
@@ -187,16 +187,17 @@ export class LedgerStore {
     readonly pages: readonly PageChanges[];
     readonly blocks: readonly Block[];
     readonly abandoned: readonly Block[];
-    readonly index: readonly BatchOperation[];
+    readonly index: IndexChanges;
     readonly final: FinalRecord;
   }): Promise<void> {
-    const operations: BatchOperation[] = [...parts.index];
-    for (const changes of parts.changes) pushChanges(operations, 's/', changes);
-    for (const pages of parts.pages) pushChanges(operations, 'p/', pages);
-    for (const block of parts.blocks) pushBlock(operations, block, true);
-    for (const block of parts.abandoned) pushBlock(operations, block, false);
-    operations.push({ type: 'put', key: FINAL_KEY, value: jsonBytes(parts.final) });
-    await this.#db.batch(operations, { sync: true });
+    const batch = this.#db.batch();
+    addChanges(batch, 'i/', parts.index);
+    for (const changes of parts.changes) addChanges(batch, 's/', changes);
+    for (const pages of parts.pages) addChanges(batch, 'p/', pages);
+    for (const block of parts.blocks) addBlock(batch, block, true);
+    for (const block of parts.abandoned) addBlock(batch, block, false);
+    batch.put(FINAL_KEY, jsonBytes(parts.final));
+    await batch.write({ sync: true });
     this.#final = parts.final;
   }
 
@@ -205,34 +206,36 @@ export class LedgerStore {
   }
 }
 
-function pushChanges(
-  into: BatchOperation[],
+/** Operations one by one: ten times faster than an array of them, which the library clones. */
+type Batch = ChainedBatch<Level<string, Uint8Array>, string, Uint8Array>;
+
+function addChanges(
+  batch: Batch,
   prefix: string,
   changes: ReadonlyMap<string, Uint8Array | undefined>,
 ): void {
   for (const [key, value] of changes) {
-    into.push(
-      value === undefined ? { type: 'del', key: prefix + key } : { type: 'put', key: prefix + key, value },
-    );
+    if (value === undefined) batch.del(prefix + key);
+    else batch.put(prefix + key, value);
   }
 }
 
-function pushBlock(into: BatchOperation[], block: Block, final: boolean): void {
+function addBlock(batch: Batch, block: Block, final: boolean): void {
   const id = blockIdOf(block.header);
   const height = sortable(block.header.height);
-  into.push({ type: 'put', key: `b/${id}`, value: encodeBlock(block) });
-  into.push({ type: 'put', key: `k/${height}/${id}`, value: new Uint8Array(0) });
-  if (final) into.push({ type: 'put', key: `h/${height}`, value: new TextEncoder().encode(id) });
+  batch.put(`b/${id}`, encodeBlock(block));
+  batch.put(`k/${height}/${id}`, new Uint8Array(0));
+  if (final) batch.put(`h/${height}`, utf8(id));
 }
 
 async function writeGenesis(db: Level<string, Uint8Array>, genesis: Genesis): Promise<void> {
   const changes = genesisChanges(genesis);
   const { root, pages } = commit(() => undefined, changes);
   const header = genesisHeader(genesis, root);
-  const operations: BatchOperation[] = [];
-  pushChanges(operations, 's/', changes);
-  pushChanges(operations, 'p/', pages);
-  pushBlock(operations, { header, transactions: [] }, true);
+  const batch = db.batch();
+  addChanges(batch, 's/', changes);
+  addChanges(batch, 'p/', pages);
+  addBlock(batch, { header, transactions: [] }, true);
   const final: FinalRecord = {
     id: blockIdOf(header),
     height: 0,
@@ -241,9 +244,9 @@ async function writeGenesis(db: Level<string, Uint8Array>, genesis: Genesis): Pr
     timestampMs: header.timestampMs,
     certificate: undefined,
   };
-  operations.push({ type: 'put', key: FINAL_KEY, value: jsonBytes(final) });
-  operations.push({ type: 'put', key: CHAIN_KEY, value: new TextEncoder().encode(chainIdOf(genesis)) });
-  await db.batch(operations, { sync: true });
+  batch.put(FINAL_KEY, jsonBytes(final));
+  batch.put(CHAIN_KEY, utf8(chainIdOf(genesis)));
+  await batch.write({ sync: true });
 }
 
 function readJson<T>(bytes: Uint8Array | undefined): T | undefined {
