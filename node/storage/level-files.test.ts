@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Level } from 'level';
+import { checkLevelFiles } from './level-files.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'blocktree-level-'));
+const whole = join(root, 'whole');
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** A database with tables of compressible and of random blocks, and a journal of several blocks. */
+before(async () => {
+  const db = new Level<string, Uint8Array>(whole, { valueEncoding: 'view', writeBufferSize: 256 * 1_024 });
+  for (let round = 0; round < 12; round++) {
+    await db.batch(
+      Array.from({ length: 200 }, (_, i) => ({
+        type: 'put' as const,
+        key: `key ${round} ${i}`,
+        value: i % 2 === 0 ? Buffer.alloc(700, i) : Buffer.from(String(Math.sin(round + i)).repeat(20)),
+      })),
+      { sync: true },
+    );
+  }
+  await db.close();
+});
+
+let copies = 0;
+function copy(): string {
+  const folder = join(root, String(copies++));
+  cpSync(whole, folder, { recursive: true });
+  return folder;
+}
+const filesOf = (pattern: RegExp): string[] =>
+  readdirSync(whole).filter((name) => pattern.test(name) && statSync(join(whole, name)).size > 0);
+
+test('a whole database has nothing wrong, nor has a folder without one', async () => {
+  assert(filesOf(/\.ldb$/).length > 1 && filesOf(/^\d+\.log$/).length === 1);
+  assert.deepEqual(await checkLevelFiles(whole), []);
+  assert.deepEqual(await checkLevelFiles(join(root, 'none')), []);
+});
+
+test('every file that is missing is named', async () => {
+  for (const name of filesOf(/^CURRENT$|^MANIFEST|\.ldb$|^\d+\.log$/)) {
+    const folder = copy();
+    rmSync(join(folder, name));
+    const [damage] = await checkLevelFiles(folder);
+    assert(damage !== undefined, name);
+    assert(
+      damage.file.endsWith(name) || (name.startsWith('MANIFEST') && damage.file.endsWith('CURRENT')),
+      damage.file,
+    );
+  }
+});
+
+test('a byte changed anywhere in a table, or before the last record of a journal, is found', async () => {
+  for (const name of filesOf(/^MANIFEST|\.ldb$|^\d+\.log$/)) {
+    const bytes = readFileSync(join(whole, name));
+    // In a table the padding of the footer and unused bytes between blocks mean nothing.
+    const last = name.endsWith('.ldb') ? bytes.length - 60 : Math.max(7, bytes.length - 40_000);
+    for (let n = 0; n < 12; n++) {
+      const folder = copy();
+      const at = Math.floor((last * n) / 12);
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] as number) ^ 0x40;
+      writeFileSync(join(folder, name), changed);
+      const damages = await checkLevelFiles(folder);
+      assert.equal(damages.length > 0, true, `${name} at ${at}`);
+      rmSync(folder, { recursive: true });
+    }
+  }
+});
+
+test('tables that were cut short or grew are found; a torn journal is not damage', async () => {
+  const [table] = filesOf(/\.ldb$/) as [string];
+  const [journal] = filesOf(/^\d+\.log$/) as [string];
+  const short = copy();
+  truncateSync(join(short, table), 5_000);
+  assert.match((await checkLevelFiles(short))[0]?.what ?? '', /another size/);
+  const long = copy();
+  appendFileSync(join(long, table), 'more');
+  assert.match((await checkLevelFiles(long))[0]?.what ?? '', /another size/);
+  const torn = copy();
+  truncateSync(join(torn, journal), statSync(join(torn, journal)).size - 100);
+  assert.deepEqual(await checkLevelFiles(torn), []);
+});

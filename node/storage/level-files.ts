@@ -1,0 +1,69 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type LiveFiles, liveFiles, readLog, tableDamage } from './level-format.ts';
+
+/** Whether the files of a LevelDB folder are all there and whole: to be asked before LevelDB opens it and makes the best of it. */
+
+/** A file that is missing or damaged, and how. */
+export interface FileDamage {
+  readonly file: string;
+  readonly what: string;
+}
+
+/**
+ * Reads every file of a database that nobody has open. Nothing is found in a folder that is empty or not there.
+ * `onRead` is told of bytes read and of bytes in all.
+ */
+export async function checkLevelFiles(
+  folder: string,
+  onRead: (doneBytes: number, totalBytes: number) => void = () => undefined,
+): Promise<readonly FileDamage[]> {
+  const names: readonly string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const damages: FileDamage[] = [];
+  const add = (file: string, what: string | undefined): void => {
+    if (what !== undefined) damages.push({ file: join(folder, file), what });
+  };
+
+  if (!names.includes('CURRENT')) {
+    // A first start that was cut off leaves a manifest and nothing that it could speak of.
+    if (names.some((name) => /\.(ldb|sst|log)$/.test(name))) add('CURRENT', 'it is missing');
+    return damages;
+  }
+  const current = (await readFile(join(folder, 'CURRENT'), 'latin1')).trim();
+  if (!/^MANIFEST-\d+$/.test(current) || !names.includes(current)) {
+    add('CURRENT', `it names the manifest "${current.slice(0, 40)}", which is not there`);
+    return damages;
+  }
+  const manifest = readLog(await readFile(join(folder, current)));
+  let live: LiveFiles;
+  try {
+    live = liveFiles(manifest.records);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    add(current, `it cannot be read: ${error.message}`);
+    return damages;
+  }
+  add(current, manifest.records.length === 0 ? 'it holds nothing' : manifest.damage);
+
+  const number = (name: string): number => Number(/^(\d+)\./.exec(name)?.[1] ?? -1);
+  const journals = names.filter((name) => name.endsWith('.log') && number(name) >= live.journal);
+  if (!journals.some((name) => number(name) === live.journal))
+    add(`${String(live.journal).padStart(6, '0')}.log`, 'it is missing');
+  for (const journal of journals) add(journal, readLog(await readFile(join(folder, journal))).damage);
+
+  const totalBytes = [...live.tables.values()].reduce((sum, size) => sum + size, 0);
+  let doneBytes = 0;
+  for (const [tableNumber, size] of live.tables) {
+    const name = names.find((one) => /\.(ldb|sst)$/.test(one) && number(one) === tableNumber);
+    if (name === undefined) add(`${String(tableNumber).padStart(6, '0')}.ldb`, 'it is missing');
+    else if ((await stat(join(folder, name))).size !== size)
+      add(name, `it has another size than the ${size} bytes that it was written with`);
+    else add(name, tableDamage(await readFile(join(folder, name))));
+    doneBytes += size;
+    onRead(doneBytes, totalBytes);
+  }
+  return damages;
+}
