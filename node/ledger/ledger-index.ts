@@ -6,7 +6,8 @@ import type { TracedEvent } from '../../ledger/state/apply.ts';
 import { CONTRACTS } from '../../ledger/state/entities.ts';
 import type { Payment } from '../../ledger/state/events.ts';
 import { encodeTransaction, transactionIdOfBytes } from '../../ledger/transaction.ts';
-import { type IndexChanges, jsonBytes, sortable } from './ledger-store.ts';
+import { jsonBytes, sortable } from './ledger-database.ts';
+import type { IndexChanges } from './ledger-store.ts';
 
 /** What people ask about the past, kept beside the state: derived from blocks and their events, so it can be rebuilt. */
 

@@ -1,6 +1,3 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { type ChainedBatch, Level } from 'level';
 import type { Block } from '../../ledger/block.ts';
 import {
   type BlockHeader,
@@ -15,19 +12,35 @@ import { utf8 } from '../../ledger/bytes.ts';
 import { commit, type PageChanges, type PageReader, storedRoot } from '../../ledger/commitment/commitment.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
-import type { BlockId } from '../../ledger/ids.ts';
+import type { BlockId, ChainId } from '../../ledger/ids.ts';
 import { readerOver, type StateChanges, type StateReader } from '../../ledger/state/draft.ts';
 import { genesisChanges } from '../../ledger/state/genesis-state.ts';
 import { NodeError } from '../errors.ts';
+import { HeightMark } from './height-mark.ts';
+import {
+  type Batch,
+  CHAIN_KEY,
+  type Database,
+  damagedLedger,
+  FINAL_KEY,
+  jsonBytes,
+  ledgerLocation,
+  ORDERED_KEY,
+  openDatabase,
+  PLACE_KEY,
+  PRUNED_KEY,
+  pagesAt,
+  readJson,
+  readText,
+  rowsAt,
+  STRETCH,
+  type StatePlace,
+  sortable,
+  under,
+} from './ledger-database.ts';
+import { orderKey } from './state-tree.ts';
 
-/**
- * The ledger on disk: LevelDB, one atomic synced batch a commit. Key spaces by prefix:
- * `s/` state rows, `p/` commitment pages, `b/` blocks by id, `h/` final block ids by height, `k/` all blocks by height,
- * `i/` indexes (JSON), `m/` the rest.
- */
-
-const FINAL_KEY = 'm/final';
-const CHAIN_KEY = 'm/chain';
+/** The ledger on disk: one atomic synced batch a commit. */
 
 /** The newest final block, and what consensus needs to go on from it. */
 export interface FinalRecord {
@@ -43,47 +56,40 @@ export interface FinalRecord {
 /** Index entries by key; `undefined` removes the entry. */
 export type IndexChanges = ReadonlyMap<string, Uint8Array | undefined>;
 
-/** Fixed-width decimal so that keys sort as numbers. */
-export function sortable(value: number, width = 12): string {
-  return String(value).padStart(width, '0');
-}
-
-/** A JSON value as bytes; amounts are decimal strings in it. */
-export function jsonBytes(value: unknown): Uint8Array {
-  return utf8(JSON.stringify(value));
-}
-
 export class LedgerStore {
-  readonly #db: Level<string, Uint8Array>;
+  readonly database: Database;
   readonly state: StateReader;
   readonly page: PageReader;
+  readonly #mark: HeightMark;
+  #place: StatePlace;
   #final: FinalRecord;
 
-  private constructor(db: Level<string, Uint8Array>, final: FinalRecord) {
-    this.#db = db;
+  private constructor(database: Database, mark: HeightMark, place: StatePlace, final: FinalRecord) {
+    this.database = database;
+    this.#mark = mark;
+    this.#place = place;
     this.#final = final;
     this.state = readerOver((key) => this.row(key));
-    this.page = (path) => this.#db.getSync(`p/${path}`);
+    this.page = (path) => this.database.getSync(pagesAt(this.#place) + path);
   }
 
   /**
-   * Opens the ledger in `folder`, made from `genesis` when there is none.
+   * Opens the ledger in `folder`, made from `genesis` when there is none. A ledger that is not whole is not opened.
    * Throws NodeError `data-in-use`, `data-damaged`, `data-of-another-chain`.
    */
   static async open(folder: string, genesis: Genesis): Promise<LedgerStore> {
-    const location = join(folder, 'ledger');
-    mkdirSync(location, { recursive: true, mode: 0o700 });
-    const db = new Level<string, Uint8Array>(location, { valueEncoding: 'view', cacheSize: 32 * 1_048_576 });
+    const location = ledgerLocation(folder);
+    const db = await openDatabase(location);
+    const damaged = (what: string): NodeError => damagedLedger(location, what);
+    let mark: HeightMark | undefined;
     try {
-      await db.open();
-    } catch (error) {
-      throw openError(location, error);
-    }
-    try {
-      const chainId = chainIdOf(genesis);
-      const stored = db.getSync(CHAIN_KEY);
-      if (stored === undefined) await writeGenesis(db, genesis);
-      else if (new TextDecoder().decode(stored) !== chainId) {
+      const stored = readText<ChainId>(db.getSync(CHAIN_KEY));
+      const height = HeightMark.read(location);
+      if (stored === undefined) {
+        if (height > 0 || (await db.keys({ limit: 1 }).next()) !== undefined)
+          throw damaged('what it begins with is missing');
+        await writeGenesis(db, genesis);
+      } else if (stored !== chainIdOf(genesis)) {
         throw new NodeError(
           'data-of-another-chain',
           `the ledger in ${location} belongs to another network; use another --data folder or the network file it was made with`,
@@ -92,15 +98,22 @@ export class LedgerStore {
       const final = readJson<FinalRecord>(db.getSync(FINAL_KEY));
       const block = final === undefined ? undefined : db.getSync(`b/${final.id}`);
       if (final === undefined || block === undefined)
-        throw damaged(location, 'the record of the newest block is missing');
-      const store = new LedgerStore(db, final);
+        throw damaged('the record of the newest block is missing');
+      if (final.height < height)
+        throw damaged(`it ends at block ${final.height}, and block ${height} was final here before`);
+      const place = readText<StatePlace>(db.getSync(PLACE_KEY)) ?? '';
+      if (db.getSync(ORDERED_KEY) === undefined) await orderRows(db, place);
+      mark = new HeightMark(location);
+      mark.write(final.height);
+      const store = new LedgerStore(db, mark, place, final);
       const header = decodeHeader(block.subarray(0, HEADER_BYTES));
       if (storedRoot(store.page) !== header.stateRoot)
-        throw damaged(location, 'the state does not match the newest block');
+        throw damaged('the state does not match the newest block');
       return store;
     } catch (error) {
+      mark?.close();
       await db.close();
-      throw error instanceof LedgerError ? damaged(location, error.message) : error;
+      throw error instanceof LedgerError || error instanceof SyntaxError ? damaged(error.message) : error;
     }
   }
 
@@ -108,34 +121,46 @@ export class LedgerStore {
     return this.#final;
   }
 
+  /** Where the state in force stands. */
+  get place(): StatePlace {
+    return this.#place;
+  }
+
+  /** Heights from 1 up to this one have their headers only; 0 when all bodies are there. */
+  get prunedHeight(): number {
+    return Number(readText(this.database.getSync(PRUNED_KEY)) ?? 0);
+  }
+
   row(key: string): Uint8Array | undefined {
-    return this.#db.getSync(`s/${key}`);
+    return this.database.getSync(rowsAt(this.#place) + key);
   }
 
   header(id: BlockId): BlockHeader | undefined {
-    const bytes = this.#db.getSync(`b/${id}`);
+    const bytes = this.database.getSync(`b/${id}`);
     return bytes === undefined ? undefined : decodeHeader(bytes.subarray(0, HEADER_BYTES));
   }
 
+  /** The encoded block; `undefined` when it is not here or its body is pruned. */
   blockBytes(id: BlockId): Uint8Array | undefined {
-    return this.#db.getSync(`b/${id}`);
+    const bytes = this.database.getSync(`b/${id}`);
+    return bytes === undefined || bytes.length === HEADER_BYTES ? undefined : bytes;
   }
 
   block(id: BlockId): Block | undefined {
-    const bytes = this.#db.getSync(`b/${id}`);
+    const bytes = this.blockBytes(id);
     return bytes === undefined ? undefined : decodeBlock(bytes);
   }
 
   /** The final block at a height. */
   idAt(height: number): BlockId | undefined {
-    const bytes = this.#db.getSync(`h/${sortable(height)}`);
+    const bytes = this.database.getSync(`h/${sortable(height)}`);
     return bytes === undefined ? undefined : (new TextDecoder().decode(bytes) as BlockId);
   }
 
   /** Ids of all stored blocks with `from` <= height <= `to`, final and abandoned. */
   async idsBetween(from: number, to: number): Promise<readonly BlockId[]> {
     const ids: BlockId[] = [];
-    for await (const key of this.#db.keys({ gte: `k/${sortable(from)}`, lt: `k/${sortable(to + 1)}` })) {
+    for await (const key of this.database.keys({ gte: `k/${sortable(from)}`, lt: `k/${sortable(to + 1)}` })) {
       ids.push(key.slice(key.lastIndexOf('/') + 1) as BlockId);
     }
     return ids;
@@ -143,7 +168,7 @@ export class LedgerStore {
 
   /** A JSON value of the indexes. */
   index<T>(key: string): T | undefined {
-    return readJson<T>(this.#db.getSync(`i/${key}`));
+    return readJson<T>(this.database.getSync(`i/${key}`));
   }
 
   /** Index entries under `prefix` in key order (or the reverse), after `after` (exclusive), at most `limit`. */
@@ -157,7 +182,7 @@ export class LedgerStore {
       ? { gte: base, lt: after === undefined ? `${base}\uffff` : base + after, reverse, limit }
       : { gt: after === undefined ? base : base + after, lt: `${base}\uffff`, limit };
     const out: { key: string; value: T }[] = [];
-    for await (const [key, value] of this.#db.iterator(range)) {
+    for await (const [key, value] of this.database.iterator(range)) {
       out.push({ key: key.slice(base.length), value: readJson<T>(value) as T });
     }
     return out;
@@ -169,9 +194,9 @@ export class LedgerStore {
     after: string | undefined,
     limit: number,
   ): Promise<readonly (readonly [string, Uint8Array])[]> {
-    const base = `s/${table}/`;
+    const base = `${rowsAt(this.#place)}${table}/`;
     const out: (readonly [string, Uint8Array])[] = [];
-    for await (const [key, value] of this.#db.iterator({
+    for await (const [key, value] of this.database.iterator({
       gt: base + (after ?? ''),
       lt: `${base}\uffff`,
       limit,
@@ -190,24 +215,52 @@ export class LedgerStore {
     readonly index: IndexChanges;
     readonly final: FinalRecord;
   }): Promise<void> {
-    const batch = this.#db.batch();
+    const batch = this.database.batch();
     addChanges(batch, 'i/', parts.index);
-    for (const changes of parts.changes) addChanges(batch, 's/', changes);
-    for (const pages of parts.pages) addChanges(batch, 'p/', pages);
+    this.#addRows(batch, parts.changes);
+    for (const pages of parts.pages) addChanges(batch, pagesAt(this.#place), pages);
     for (const block of parts.blocks) addBlock(batch, block, true);
     for (const block of parts.abandoned) addBlock(batch, block, false);
     batch.put(FINAL_KEY, jsonBytes(parts.final));
     await batch.write({ sync: true });
     this.#final = parts.final;
+    this.#mark.write(parts.final.height);
+  }
+
+  /** The rows of blocks one after another, and in `o/` the keys of those that come or go. */
+  #addRows(batch: Batch, blocks: readonly StateChanges[]): void {
+    const rows = rowsAt(this.#place);
+    const changed = new Map<string, boolean>();
+    for (const changes of blocks) {
+      for (const [key, row] of changes) {
+        const there = changed.get(key) ?? this.database.getSync(rows + key) !== undefined;
+        changed.set(key, row !== undefined);
+        if (row === undefined) {
+          batch.del(rows + key);
+          if (there) batch.del(orderKey(this.#place, key));
+        } else {
+          batch.put(rows + key, row);
+          if (!there) batch.put(orderKey(this.#place, key), utf8(key));
+        }
+      }
+    }
+  }
+
+  /** Makes a state that was filled in the other place the one in force; `batch` holds what goes with it. */
+  async adopt(place: StatePlace, final: FinalRecord, batch: Batch): Promise<void> {
+    batch.put(PLACE_KEY, utf8(place));
+    batch.put(FINAL_KEY, jsonBytes(final));
+    await batch.write({ sync: true });
+    this.#place = place;
+    this.#final = final;
+    this.#mark.write(final.height);
   }
 
   async close(): Promise<void> {
-    await this.#db.close();
+    await this.database.close();
+    this.#mark.close();
   }
 }
-
-/** Operations one by one: ten times faster than an array of them, which the library clones. */
-type Batch = ChainedBatch<Level<string, Uint8Array>, string, Uint8Array>;
 
 function addChanges(
   batch: Batch,
@@ -228,13 +281,15 @@ function addBlock(batch: Batch, block: Block, final: boolean): void {
   if (final) batch.put(`h/${height}`, utf8(id));
 }
 
-async function writeGenesis(db: Level<string, Uint8Array>, genesis: Genesis): Promise<void> {
+async function writeGenesis(db: Database, genesis: Genesis): Promise<void> {
   const changes = genesisChanges(genesis);
   const { root, pages } = commit(() => undefined, changes);
   const header = genesisHeader(genesis, root);
   const batch = db.batch();
-  addChanges(batch, 's/', changes);
-  addChanges(batch, 'p/', pages);
+  addChanges(batch, rowsAt(''), changes);
+  addChanges(batch, pagesAt(''), pages);
+  for (const key of changes.keys()) batch.put(orderKey('', key), utf8(key));
+  batch.put(ORDERED_KEY, new Uint8Array(0));
   addBlock(batch, { header, transactions: [] }, true);
   const final: FinalRecord = {
     id: blockIdOf(header),
@@ -249,21 +304,17 @@ async function writeGenesis(db: Level<string, Uint8Array>, genesis: Genesis): Pr
   await batch.write({ sync: true });
 }
 
-function readJson<T>(bytes: Uint8Array | undefined): T | undefined {
-  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
-}
-
-function damaged(location: string, what: string): NodeError {
-  return new NodeError(
-    'data-damaged',
-    `the ledger in ${location} is damaged: ${what}. It can be fetched from the network again: move this folder away and start`,
-  );
-}
-
-function openError(location: string, error: unknown): NodeError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
-  if (/lock/i.test(cause.message)) {
-    return new NodeError('data-in-use', `another process uses ${location}; stop it first`, { cause });
+/** Fills `o/` of a ledger that was made before there was one. */
+async function orderRows(db: Database, place: StatePlace): Promise<void> {
+  const prefix = rowsAt(place);
+  let batch = db.batch();
+  for await (const row of db.keys(under(prefix))) {
+    const key = row.slice(prefix.length);
+    batch.put(orderKey(place, key), utf8(key));
+    if (batch.length < STRETCH) continue;
+    await batch.write();
+    batch = db.batch();
   }
-  return damaged(location, cause.message);
+  batch.put(ORDERED_KEY, new Uint8Array(0));
+  await batch.write({ sync: true });
 }

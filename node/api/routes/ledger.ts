@@ -18,8 +18,8 @@ import { accountOf } from '../../../ledger/state/draft.ts';
 import { BEACONS, NODES, TPMS } from '../../../ledger/state/entities.ts';
 import { transactionId } from '../../../ledger/transaction.ts';
 import { scoreOf } from '../../../market/renter/host-book.ts';
+import { sortable } from '../../ledger/ledger-database.ts';
 import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
-import { sortable } from '../../ledger/ledger-store.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import {

@@ -1,0 +1,101 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ChainedBatch, Level } from 'level';
+import { utf8 } from '../../ledger/bytes.ts';
+import { NodeError } from '../errors.ts';
+import { checkLevelFiles } from '../storage/level-files.ts';
+
+/**
+ * The ledger's LevelDB. Key spaces by prefix: `s/` state rows, `o/` their keys in the order of the commitment tree, `p/`
+ * commitment pages (these three with a digit behind the letter when a snapshot has replaced the state), `b/` blocks by id
+ * (of old ones only the header, where bodies are pruned), `h/` final block ids by height, `k/` all blocks by height,
+ * `i/` indexes (JSON), `m/` the rest.
+ */
+export type Database = Level<string, Uint8Array>;
+/** The database as it was at one moment, while it goes on. */
+export type DatabaseSnapshot = ReturnType<Database['snapshot']>;
+
+/** Operations one by one: ten times faster than an array of them, which the library clones. */
+export type Batch = ChainedBatch<Database, string, Uint8Array>;
+
+export const FINAL_KEY = 'm/final';
+export const CHAIN_KEY = 'm/chain';
+/** Which of the two places of the state is in force. */
+export const PLACE_KEY = 'm/state';
+/** Set once `o/` holds the key of every row. */
+export const ORDERED_KEY = 'm/ordered';
+/** Every body up to this height is pruned. */
+export const PRUNED_KEY = 'm/pruned';
+/** Operations of one batch where much is written that need not be atomic. */
+export const STRETCH = 5_000;
+
+/** The two places where a state can stand: one is in force, the other is filled by a snapshot. */
+export type StatePlace = '' | '1';
+
+/** Where the parts of a state stand. */
+export const rowsAt = (place: StatePlace): string => `s${place}/`;
+export const orderAt = (place: StatePlace): string => `o${place}/`;
+export const pagesAt = (place: StatePlace): string => `p${place}/`;
+
+/** All keys of a prefix that ends in a slash. */
+export function under(prefix: string): { gte: string; lt: string } {
+  return { gte: prefix, lt: `${prefix.slice(0, -1)}0` };
+}
+
+/** Fixed-width decimal so that keys sort as numbers. */
+export function sortable(value: number, width = 12): string {
+  return String(value).padStart(width, '0');
+}
+
+/** A JSON value as bytes; amounts are decimal strings in it. */
+export function jsonBytes(value: unknown): Uint8Array {
+  return utf8(JSON.stringify(value));
+}
+
+export function readJson<T>(bytes: Uint8Array | undefined): T | undefined {
+  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
+}
+
+export function readText<T extends string>(bytes: Uint8Array | undefined): T | undefined {
+  return bytes === undefined ? undefined : (new TextDecoder().decode(bytes) as T);
+}
+
+/** The folder of the ledger in a data folder. */
+export function ledgerLocation(dataFolder: string): string {
+  return join(dataFolder, 'ledger');
+}
+
+/** Opens LevelDB once its files are known to be whole. Throws NodeError `data-in-use`, `data-damaged`. */
+export async function openDatabase(location: string): Promise<Database> {
+  const [damage] = await checkLevelFiles(location);
+  if (damage !== undefined) throw damagedLedger(location, `${damage.file}: ${damage.what}`);
+  return openUnchecked(location);
+}
+
+/** Opens LevelDB as it is. Throws NodeError `data-in-use`, `data-damaged`. */
+export async function openUnchecked(location: string): Promise<Database> {
+  mkdirSync(location, { recursive: true, mode: 0o700 });
+  const db = new Level<string, Uint8Array>(location, { valueEncoding: 'view', cacheSize: 32 * 1_048_576 });
+  try {
+    await db.open();
+    return db;
+  } catch (error) {
+    throw openError(location, error);
+  }
+}
+
+/** What is damaged, and the ways out of it. */
+export function damagedLedger(location: string, what: string): NodeError {
+  return new NodeError(
+    'data-damaged',
+    `the ledger in ${location} is damaged: ${what}. "blocktree ledger verify" lists all that is wrong. To go on, move this folder away and start: the ledger is fetched from the network again; or put an export back with "blocktree ledger import FILE"`,
+  );
+}
+
+function openError(location: string, error: unknown): NodeError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+  if (/lock/i.test(cause.message)) {
+    return new NodeError('data-in-use', `another process uses ${location}; stop it first`, { cause });
+  }
+  return damagedLedger(location, cause.message);
+}
