@@ -7,6 +7,7 @@ export type NodeErrorCode =
   | 'already-initialised'
   | 'bad-configuration'
   | 'address-in-use'
+  | 'bad-folder'
   | 'not-running'
   | 'timeout'
   | 'exists'

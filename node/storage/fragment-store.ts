@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Hash } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES } from '../../ledger/merkle.ts';
 import { MarketError } from '../../market/errors.ts';
 import type { FragmentShelf } from '../../market/host/shelf.ts';
 import { jsonValue, type KeyValues } from '../../market/interfaces.ts';
+import { prepareVolumeFolder } from './volume-folder.ts';
 
 /**
  * Fragments on disk: a file each in a folder per volume, written under a temporary name, synced, renamed, and the folder
@@ -73,11 +74,12 @@ export class FragmentStore implements FragmentShelf {
     return this.volumes().reduce((sum, volume) => sum + volume.usedBytes, 0);
   }
 
-  /** Adds a folder as a volume, made when it is not there. Throws MarketError `exists`. */
-  async addVolume(folder: string, limitBytes: number): Promise<Volume> {
+  /** Adds a folder as a volume, made when it is not there. Throws MarketError `exists`, NodeError `bad-folder`. */
+  async addVolume(path: string, limitBytes: number): Promise<Volume> {
+    const folder = resolve(path);
     if ([...this.#volumes.values()].some((volume) => volume.folder === folder))
       throw new MarketError('exists', `${folder} is a volume already`);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await prepareVolumeFolder(folder);
     const volume: Volume = { id: randomBytes(4).toString('hex'), folder, limitBytes, draining: false };
     await this.#index.write([{ key: `volume/${volume.id}`, value: jsonValue(volume) }]);
     this.#add(volume);
