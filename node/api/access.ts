@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writePrivateFile } from '../keys/private-file.ts';
+import { ApiError } from './problem.ts';
 import type { RoleName } from './schema.ts';
 
 /**
@@ -11,7 +12,10 @@ import type { RoleName } from './schema.ts';
 
 const SESSION_MS = 30 * 24 * 3_600_000;
 const LOGIN_CODE_MS = 24 * 3_600_000;
-const ENTRIES_MAX = 500;
+/** The oldest session ends when another begins. */
+const SESSIONS_MAX = 100;
+/** Tokens belong to programs that count on them: none goes by itself, a further one is refused. */
+const TOKENS_MAX = 400;
 
 interface Entry {
   readonly id: string;
@@ -21,7 +25,11 @@ interface Entry {
   readonly createdMs: number;
   /** Sessions end; tokens are revoked. */
   readonly endsMs: number | undefined;
+  /** The token in the data folder, which the command line of this machine uses. */
+  readonly isLocal?: boolean;
 }
+
+type NewEntry = Pick<Entry, 'name' | 'role' | 'endsMs' | 'isLocal'>;
 
 const RANK: Record<RoleName, number> = { viewer: 1, operator: 2, owner: 3 };
 
@@ -34,10 +42,28 @@ function hashOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
+/** What stays when `entry` comes. Throws ApiError `too-many-tokens`. */
+function roomFor(entry: Entry, entries: readonly Entry[]): Entry[] {
+  const sessions = entries.filter(({ endsMs }) => endsMs !== undefined && endsMs > Date.now());
+  const tokens = entries.filter(({ endsMs }) => endsMs === undefined);
+  if (entry.endsMs !== undefined) return [...tokens, ...sessions.slice(1 - SESSIONS_MAX)];
+  const programs = tokens.filter(({ isLocal }) => isLocal !== true);
+  // There is one local token, and always room for it.
+  if (entry.isLocal === true) return [...programs, ...sessions];
+  if (programs.length >= TOKENS_MAX)
+    throw new ApiError(
+      409,
+      'too-many-tokens',
+      `there are ${TOKENS_MAX} tokens already; revoke one that is not used`,
+    );
+  return [...tokens, ...sessions];
+}
+
 export class Access {
   readonly #path: string;
   #entries: Entry[];
   #lastChange: Promise<void> = Promise.resolve();
+  readonly #listeners = new Set<() => void>();
   #codes: { readonly hash: string; readonly endsMs: number }[] = [];
 
   private constructor(path: string, entries: Entry[]) {
@@ -55,7 +81,12 @@ export class Access {
     const tokenPath = join(dataFolder, 'api-token');
     const token = existsSync(tokenPath) ? readFileSync(tokenPath, 'utf8').trim() : undefined;
     if (token === undefined || access.roleOf(token) !== 'owner') {
-      const { secret } = await access.#add('command line', 'owner', undefined);
+      const { secret } = await access.#add({
+        name: 'command line',
+        role: 'owner',
+        endsMs: undefined,
+        isLocal: true,
+      });
       await writePrivateFile(tokenPath, `${secret}\n`);
     }
     return access;
@@ -70,25 +101,22 @@ export class Access {
       : found.role;
   }
 
-  async #add(
-    name: string,
-    role: RoleName,
-    endsMs: number | undefined,
-  ): Promise<{ entry: Entry; secret: string }> {
+  async #add(given: NewEntry): Promise<{ entry: Entry; secret: string }> {
     const secret = randomBytes(32).toString('base64url');
     const entry: Entry = {
       id: randomBytes(8).toString('hex'),
-      name,
-      role,
       hash: hashOf(secret),
       createdMs: Date.now(),
-      endsMs,
+      ...given,
     };
-    await this.#change((entries) => {
-      const live = entries.filter((other) => other.endsMs === undefined || other.endsMs > Date.now());
-      return [...live.slice(1 - ENTRIES_MAX), entry];
-    });
+    await this.#change((entries) => [...roomFor(entry, entries), entry]);
     return { entry, secret };
+  }
+
+  /** Calls back when a session or token came or went. Gives a function that stops it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Changes wait for each other, each made from what the one before left: a revocation is never undone by a login. */
@@ -97,6 +125,7 @@ export class Access {
       const entries = change(this.#entries);
       await writePrivateFile(this.#path, JSON.stringify(entries));
       this.#entries = entries;
+      for (const listener of this.#listeners) listener();
     });
     // The caller gets the failure; the next change is made all the same.
     this.#lastChange = next.catch(() => undefined);
@@ -119,7 +148,7 @@ export class Access {
     const at = this.#codes.findIndex((known) => known.hash === hash && known.endsMs > Date.now());
     if (at < 0) return undefined;
     this.#codes.splice(at, 1);
-    return (await this.#add('browser', 'owner', Date.now() + SESSION_MS)).secret;
+    return (await this.#add({ name: 'browser', role: 'owner', endsMs: Date.now() + SESSION_MS })).secret;
   }
 
   async logout(secret: string): Promise<void> {
@@ -127,8 +156,9 @@ export class Access {
     await this.#change((entries) => entries.filter((entry) => entry.hash !== hash));
   }
 
+  /** Throws ApiError `too-many-tokens`. */
   async createToken(name: string, role: RoleName): Promise<Entry & { token: string }> {
-    const { entry, secret } = await this.#add(name, role, undefined);
+    const { entry, secret } = await this.#add({ name, role, endsMs: undefined });
     return { ...entry, token: secret };
   }
 
