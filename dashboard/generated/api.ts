@@ -680,66 +680,6 @@ export interface Operations {
       readonly nextCursor: string | null;
     };
   };
-  "GET /files": {
-    readonly answer: {
-      readonly items: readonly ({
-        readonly name: string;
-        readonly sizeBytes: number;
-        /** ISO 8601 time, UTC */
-        readonly createdAt: string;
-        /** 64 hex digits */
-        readonly sha256: string;
-        readonly redundancy: {
-          readonly data: number;
-          readonly parity: number;
-          readonly weak: boolean;
-        };
-        /** at hosts, parity included */
-        readonly storedBytes: number;
-        readonly health: {
-          readonly state: "healthy" | "degraded" | "lost";
-          readonly fragmentsAlive: number;
-          readonly fragmentsNeeded: number;
-          readonly fragmentsTotal: number;
-        };
-      })[];
-      readonly nextCursor: string | null;
-    };
-  };
-  "GET /files/{*}": {
-    readonly answer: undefined;
-  };
-  "PUT /files/{*}": {
-    readonly query: {
-      /** K+M */
-      readonly redundancy?: string;
-      readonly overwrite?: boolean;
-    };
-    readonly answer: {
-      readonly name: string;
-      readonly sizeBytes: number;
-      /** ISO 8601 time, UTC */
-      readonly createdAt: string;
-      /** 64 hex digits */
-      readonly sha256: string;
-      readonly redundancy: {
-        readonly data: number;
-        readonly parity: number;
-        readonly weak: boolean;
-      };
-      /** at hosts, parity included */
-      readonly storedBytes: number;
-      readonly health: {
-        readonly state: "healthy" | "degraded" | "lost";
-        readonly fragmentsAlive: number;
-        readonly fragmentsNeeded: number;
-        readonly fragmentsTotal: number;
-      };
-    };
-  };
-  "DELETE /files/{*}": {
-    readonly answer: undefined;
-  };
   "GET /jobs": {
     readonly answer: {
       readonly items: readonly ({
@@ -839,6 +779,66 @@ export interface Operations {
     };
   };
   "DELETE /tokens/{id}": {
+    readonly answer: undefined;
+  };
+  "GET /files": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly name: string;
+        readonly sizeBytes: number;
+        /** ISO 8601 time, UTC */
+        readonly createdAt: string;
+        /** 64 hex digits */
+        readonly sha256: string;
+        readonly redundancy: {
+          readonly data: number;
+          readonly parity: number;
+          readonly weak: boolean;
+        };
+        /** at hosts, parity included */
+        readonly storedBytes: number;
+        readonly health: {
+          readonly state: "healthy" | "degraded" | "lost";
+          readonly fragmentsAlive: number;
+          readonly fragmentsNeeded: number;
+          readonly fragmentsTotal: number;
+        };
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
+  "GET /files/{*}": {
+    readonly answer: undefined;
+  };
+  "PUT /files/{*}": {
+    readonly query: {
+      /** K+M */
+      readonly redundancy?: string;
+      readonly overwrite?: boolean;
+    };
+    readonly answer: {
+      readonly name: string;
+      readonly sizeBytes: number;
+      /** ISO 8601 time, UTC */
+      readonly createdAt: string;
+      /** 64 hex digits */
+      readonly sha256: string;
+      readonly redundancy: {
+        readonly data: number;
+        readonly parity: number;
+        readonly weak: boolean;
+      };
+      /** at hosts, parity included */
+      readonly storedBytes: number;
+      readonly health: {
+        readonly state: "healthy" | "degraded" | "lost";
+        readonly fragmentsAlive: number;
+        readonly fragmentsNeeded: number;
+        readonly fragmentsTotal: number;
+      };
+    };
+  };
+  "DELETE /files/{*}": {
     readonly answer: undefined;
   };
 }

@@ -27,6 +27,7 @@ const MARKET_STATUS: Partial<Record<MarketErrorCode, number>> = {
 };
 const NODE_STATUS: Partial<Record<NodeErrorCode, number>> = {
   'not-found': 404,
+  'bad-folder': 422,
   exists: 409,
   timeout: 504,
   'not-running': 503,
@@ -41,7 +42,7 @@ export interface ProblemJson {
   readonly code: string;
 }
 
-function problem(status: number, code: string, detail: string): ProblemJson {
+export function problem(status: number, code: string, detail: string): ProblemJson {
   return { type: `urn:blocktree:${code}`, title: code.replaceAll('-', ' '), status, detail, code };
 }
 

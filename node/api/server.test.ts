@@ -1,111 +1,50 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { until } from '../../test/support/until.ts';
-import { loadSettings } from '../config/settings.ts';
-import { createDevnet, nodeFolder } from '../devnet/create.ts';
-import { type BlocktreeNode, startNode } from '../node.ts';
-import { Access } from './access.ts';
+import { ConsoleFixture } from '../../test/support/console-fixture.ts';
+import type { BlocktreeNode } from '../node.ts';
+import type { Access } from './access.ts';
 import type { Console } from './console.ts';
 import { buildConsole } from './server.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'blocktree-api-'));
+let fixture: ConsoleFixture;
 let node: BlocktreeNode;
 let app: Console;
 let access: Access;
-const tokens = { viewer: '', operator: '', owner: '' };
+const as: ConsoleFixture['as'] = (...given) => fixture.as(...given);
 
 before(async () => {
-  const data = join(folder, 'devnet');
-  await createDevnet(
-    { folder: data, nodes: 1, tpm: 'software', periodMs: 10_000, consolePort: 0, linkPort: 0 },
-    () => undefined,
-  );
-  const dataFolder = nodeFolder(data, 1);
-  node = await startNode({
-    dataFolder,
-    settings: loadSettings(dataFolder, { 'link.port': '0', 'link.seeds': '' }),
-    version: 'test',
-  });
-  access = await Access.open(dataFolder);
-  app = await buildConsole(node, access, undefined);
-  await app.ready();
-  for (const role of ['viewer', 'operator', 'owner'] as const)
-    tokens[role] = (await access.createToken(role, role)).token;
-  const claimed = async (): Promise<boolean> => (await as('owner', 'GET', '/tpm')).json().claimed !== null;
-  await until(claimed, 10_000, 'the claim');
+  fixture = await ConsoleFixture.start();
+  ({ node, app, access } = fixture);
 });
-after(async () => {
-  await app.close();
-  await node.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-type Who = keyof typeof tokens | 'nobody';
-function as(who: Who, method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-  return app.inject({
-    method: method as 'GET',
-    url: `/api/v1${path}`,
-    headers: { ...(who === 'nobody' ? {} : { authorization: `Bearer ${tokens[who]}` }), ...headers },
-    ...(body === undefined ? {} : { payload: body as object }),
-  });
-}
-
-test('everybody reads the ledger; everything else wants a login of the right role', async () => {
-  for (const path of [
-    '/status',
-    '/health/live',
-    '/ledger/head',
-    '/ledger/blocks',
-    '/ledger/tree',
-    '/ledger/contracts',
-    '/ledger/nodes',
-    '/ledger/offers',
-  ]) {
-    assert.equal((await as('nobody', 'GET', path)).statusCode, 200, path);
-  }
-  const reads = [
-    '/tpm',
-    '/wallet',
-    '/host/offer',
-    '/host/volumes',
-    '/host/contracts',
-    '/host/earnings',
-    '/host/audits',
-    '/files',
-    '/jobs',
-    '/peers',
-    '/alerts',
-  ];
-  for (const path of reads) {
-    assert.equal((await as('nobody', 'GET', path)).statusCode, 401, path);
-    assert.equal((await as('viewer', 'GET', path)).statusCode, 200, path);
-  }
-  const matrix: [string, string, unknown, Who, number][] = [
-    ['POST', '/wallet/transfers', { to: 'x', amountGrains: '1' }, 'operator', 403],
-    ['POST', '/tpm/claim', undefined, 'operator', 403],
-    ['PUT', '/host/offer', { offer: null }, 'operator', 403],
-    ['PUT', '/files/a', undefined, 'viewer', 403],
-    ['DELETE', '/files/a', undefined, 'viewer', 403],
-    ['POST', '/host/volumes', { folder: '/x', limitBytes: 1_048_576 }, 'viewer', 403],
-    ['GET', '/tokens', undefined, 'operator', 403],
-    ['POST', '/tokens', { name: 'x', role: 'owner' }, 'nobody', 401],
-  ];
-  for (const [method, path, body, who, status] of matrix) {
-    const answer = await as(who, method, path, body);
-    assert.equal(answer.statusCode, status, `${method} ${path} as ${who}`);
-    assert.match(String(answer.headers['content-type']), /^application\/problem\+json/);
-  }
-});
+after(() => fixture?.stop());
 
 test('problems say what was expected, with a stable code', async () => {
   const cases: [string, string, unknown, number, string][] = [
     ['GET', '/ledger/accounts/nonsense', undefined, 422, 'malformed'],
     ['GET', '/ledger/blocks/999999', undefined, 404, 'not-found'],
     ['GET', '/ledger/blocks?cursor=zzz', undefined, 400, 'bad-cursor'],
+    ['GET', '/ledger/nodes?cursor=zzz', undefined, 400, 'bad-cursor'],
+    ['GET', `/ledger/nodes?cursor=${'f'.repeat(66)}%2F..`, undefined, 400, 'bad-cursor'],
+    ['GET', '/ledger/offers?cursor=%EF%BF%BF', undefined, 400, 'bad-cursor'],
+    ['GET', '/ledger/contracts?cursor=1', undefined, 400, 'bad-cursor'],
     ['GET', '/ledger/blocks?limit=9999', undefined, 400, 'bad-request'],
+    ['GET', '/%zz', undefined, 400, 'bad-url'],
+    ['GET', '/files/%zz', undefined, 400, 'bad-url'],
+    ['GET', `/ledger/blocks/${'9'.repeat(5_000)}`, undefined, 414, 'max-param-length'],
+    ['DELETE', '/ledger/head', undefined, 405, 'method-not-allowed'],
+    ['PATCH', '/files/a/b', undefined, 405, 'method-not-allowed'],
+    ['GET', '/wallet/transfers', undefined, 405, 'method-not-allowed'],
+    ['GET', '/jobs/none', undefined, 404, 'not-found'],
+    ['POST', '/host/volumes', { folder: '/proc/blocktree', limitBytes: 1_048_576 }, 422, 'bad-folder'],
+    ['POST', '/host/volumes', { folder: '/proc/1/a/b/c', limitBytes: 1_048_576 }, 422, 'bad-folder'],
+    ['POST', '/host/volumes', { folder: '/proc/', limitBytes: 1_048_576 }, 422, 'bad-folder'],
+    ['POST', '/host/volumes', { folder: '/sys/blocktree', limitBytes: 1_048_576 }, 422, 'bad-folder'],
+    ['POST', '/host/volumes', { folder: '/dev/null', limitBytes: 1_048_576 }, 422, 'bad-folder'],
+    ['POST', '/host/volumes', { folder: '/dev/null/below', limitBytes: 1_048_576 }, 422, 'bad-folder'],
+    ['POST', '/host/volumes', { folder: 'relative', limitBytes: 1_048_576 }, 400, 'bad-request'],
+    ['POST', '/host/volumes', { folder: '/x\0y', limitBytes: 1_048_576 }, 422, 'bad-folder'],
     ['GET', '/ledger/transactions/12', undefined, 422, 'malformed'],
     ['POST', '/ledger/transactions', { transaction: 'zz' }, 422, 'malformed'],
     ['POST', '/ledger/transactions', { transaction: '00'.repeat(40) }, 422, 'malformed'],
@@ -123,6 +62,7 @@ test('problems say what was expected, with a stable code', async () => {
     assert.equal(answer.statusCode, status, `${method} ${path}: ${answer.body}`);
     assert.equal(answer.json().code, code, `${method} ${path}`);
     assert(answer.json().detail.length > 10);
+    assert.match(String(answer.headers['content-type']), /^application\/problem\+json/, path);
   }
   const large = await as('owner', 'POST', '/wallet/transfers', {
     to: 'x'.repeat(300_000),
@@ -190,7 +130,7 @@ test('a revoked token is useless, and secrets are kept as hashes in private file
   assert.equal((await as('owner', 'DELETE', `/tokens/${created.id}`)).statusCode, 204);
   assert.equal((await withToken()).statusCode, 401);
   const { dataFolder } = node.options;
-  assert(!readFileSync(join(dataFolder, 'access.json'), 'utf8').includes(tokens.owner));
+  assert(!readFileSync(join(dataFolder, 'access.json'), 'utf8').includes(fixture.tokens.owner));
   for (const file of ['access.json', 'api-token', 'keys.json', 'tpm.json'])
     assert.equal(statSync(join(dataFolder, file)).mode & 0o077, 0, file);
 });
@@ -237,9 +177,49 @@ test('an offer that is refused changes nothing: what was withdrawn stays withdra
 });
 
 test('a node without built pages says so where a page would be', async () => {
-  const bare = await buildConsole(node, access, join(folder, 'no-pages-here'));
+  const bare = await buildConsole(node, access, { dashboardFolder: join(fixture.folder, 'no-pages-here') });
   const answer = await bare.inject('/wallet');
   await bare.close();
   assert.equal(answer.statusCode, 404);
   assert.equal(answer.json().code, 'not-found');
+});
+
+test('a wrong method is told which ones are right', async () => {
+  const answer = await as('owner', 'DELETE', '/ledger/head');
+  assert.deepEqual(String(answer.headers.allow).split(', ').sort(), ['GET', 'HEAD']);
+});
+
+test('a body of another type than JSON is refused where JSON is wanted', async () => {
+  const answer = await as('owner', 'POST', '/tokens', 'name=x', { 'content-type': 'text/csv' });
+  assert.equal(answer.statusCode, 415);
+  assert.equal(answer.json().code, 'ctp-invalid-media-type');
+});
+
+test('pages follow each other without a gap, and the last one says so', async () => {
+  const whole = (await as('nobody', 'GET', '/ledger/blocks?limit=200')).json();
+  assert.equal(whole.nextCursor, null);
+  const heights: number[] = [];
+  let cursor: string | null = '';
+  for (let pages = 0; cursor !== null; pages++) {
+    assert(pages <= whole.items.length, 'pages end');
+    const query: string = cursor === '' ? '' : `&cursor=${cursor}`;
+    const answer = (await as('nobody', 'GET', `/ledger/blocks?limit=2${query}`)).json();
+    heights.push(...answer.items.map(({ height }: { height: number }) => height));
+    ({ nextCursor: cursor } = answer);
+  }
+  const all: number[] = whole.items.map(({ height }: { height: number }) => height);
+  assert.deepEqual(heights.slice(-all.length), all);
+  assert.equal(all.at(-1), 0);
+});
+
+test('a volume is the same volume however its folder is written', async () => {
+  const folder = join(fixture.folder, 'disk', 'deep');
+  const first = await as('operator', 'POST', '/host/volumes', { folder, limitBytes: 1_048_576 });
+  assert.equal(first.statusCode, 201, first.body);
+  const second = await as('operator', 'POST', '/host/volumes', {
+    folder: `${folder}/../deep/`,
+    limitBytes: 1_048_576,
+  });
+  assert.equal(second.json().code, 'exists');
+  assert.equal((await as('operator', 'DELETE', `/host/volumes/${first.json().id}`)).statusCode, 204);
 });

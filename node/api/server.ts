@@ -1,31 +1,39 @@
 import { existsSync } from 'node:fs';
+import type http from 'node:http';
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import fastifyStatic from '@fastify/static';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
-import fastify, { type FastifyRequest } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { NodeError } from '../errors.ts';
 import { renderMetrics } from '../metrics/metrics.ts';
 import type { BlocktreeNode } from '../node.ts';
-import { Access, allows } from './access.ts';
+import { Access } from './access.ts';
+import { authorise, SESSION_COOKIE } from './authorise.ts';
 import type { Console } from './console.ts';
 import { Feed } from './feed.ts';
 import { feedEvents } from './feed-sources.ts';
 import { Idempotency } from './idempotency.ts';
-import { ApiError, problemOf } from './problem.ts';
+import { createListener, refuseConnection, type TlsIdentity } from './listener.ts';
+import { ApiError, problem, problemOf } from './problem.ts';
+import { RouteTable } from './route-table.ts';
 import { accessRoutes } from './routes/access.ts';
+import { fileRoutes } from './routes/files.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { statusRoutes } from './routes/status.ts';
-import { Problem } from './schema.ts';
+import { FileHealth, Problem } from './schema.ts';
+import { endLingering, hasBody, SLOWNESS_BOUNDS, type SlownessBounds, steadyBody } from './slow-clients.ts';
+import { reachableHost, tlsIdentity } from './tls-identity.ts';
+import { validatorCompiler } from './validation.ts';
 
 /** The console: REST API and dashboard of one node. */
 
-const SESSION_COOKIE = 'blocktree_session';
 const JSON_BYTES_MAX = 262_144;
+const PATH_CHARS_MAX = 4_096;
 const REQUESTS_PER_MINUTE = 6_000;
 const BASE = '/api/v1';
 
@@ -36,29 +44,38 @@ export interface RunningConsole {
   close(): Promise<void>;
 }
 
+export interface ConsoleOptions {
+  /** The built pages; without them only the API is served. */
+  readonly dashboardFolder?: string | undefined;
+  readonly tls?: TlsIdentity | undefined;
+  readonly bounds?: SlownessBounds;
+}
+
 /** Builds the server with all routes; `listen` is separate, so that the OpenAPI document can be written without a network. */
 export async function buildConsole(
   node: BlocktreeNode,
   access: Access,
-  dashboardFolder: string | undefined,
+  { dashboardFolder, tls, bounds = SLOWNESS_BOUNDS }: ConsoleOptions = {},
 ): Promise<Console> {
   const app: Console = fastify({
     logger: false,
     bodyLimit: JSON_BYTES_MAX,
-    routerOptions: { maxParamLength: 4_096 },
-    requestTimeout: 0,
-    connectionTimeout: 0,
+    routerOptions: { maxParamLength: PATH_CHARS_MAX },
     forceCloseConnections: true,
+    serverFactory: (handler) => createListener(handler as http.RequestListener, bounds, tls),
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, request, reply) => answerProblem(node, error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  app.setValidatorCompiler(TypeBoxValidatorCompiler);
-  app.server.headersTimeout = 10_000;
+  app.setValidatorCompiler(validatorCompiler);
   const feed = new Feed();
   app.decorate('feed', feed);
-  app.decorateRequest('role', undefined);
-  app.decorateRequest('sessionSecret', undefined);
+  const routeTable = new RouteTable(app, BASE, (url) => url.startsWith(`${BASE}/docs`));
+  app.decorate('routeTable', routeTable);
   const stopFeeding = feedEvents(node, feed);
+  const stopWatching = access.onChange(() => feed.endLoggedOut());
   app.addHook('onClose', async () => {
     stopFeeding();
+    stopWatching();
     feed.close();
   });
 
@@ -88,6 +105,8 @@ export async function buildConsole(
         description: 'Reading the ledger needs no login; everything else does.',
       },
       components: {
+        // Answered where the content of a file is, so no route can name it as its own.
+        schemas: { FileHealth: { ...FileHealth } },
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer' },
           session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE },
@@ -96,46 +115,12 @@ export async function buildConsole(
     },
   });
 
-  // Files go through as streams; JSON is parsed as usual.
-  app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
-  app.setErrorHandler((error, request, reply) => {
-    const known = problemOf(error);
-    if (known === undefined)
-      node.logger.error({ err: error, path: request.routeOptions.url }, 'a request failed');
-    const problem = known ?? {
-      type: 'urn:blocktree:internal',
-      title: 'internal',
-      status: 500,
-      detail: 'the node could not answer; its log says why',
-      code: 'internal',
-    };
-    void reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
-  });
-
-  app.addHook('onRequest', async (request) => {
-    checkHost(request, node);
-    const bearer = /^Bearer ([\w-]{20,100})$/.exec(request.headers.authorization ?? '')?.[1];
-    const session = request.cookies[SESSION_COOKIE];
-    request.sessionSecret = session;
-    request.role =
-      bearer !== undefined
-        ? access.roleOf(bearer)
-        : session !== undefined
-          ? access.roleOf(session)
-          : undefined;
-    const needed = request.routeOptions.config.role;
-    if (needed !== undefined && request.role === undefined) {
-      throw new ApiError(
-        401,
-        'not-logged-in',
-        'expected a bearer token or a session; "blocktree status" prints where the token is',
-      );
-    }
-    if (needed !== undefined && !allows(request.role, needed))
-      throw new ApiError(403, 'not-allowed', `expected the role ${needed}, this is ${request.role}`);
-    if (bearer === undefined && session !== undefined && !['GET', 'HEAD'].includes(request.method))
-      checkOrigin(request);
-  });
+  app.setErrorHandler((error, request, reply) => answerProblem(node, error, request, reply));
+  authorise(app, access, node.options.settings['console.host']);
+  app.addHook('preParsing', async (request, _, payload) =>
+    hasBody(request.raw) ? steadyBody(request.raw, bounds) : payload,
+  );
+  app.addHook('onResponse', async (request) => endLingering(request.raw, bounds));
 
   const idempotency = new Idempotency(node.store);
   app.addHook('preHandler', async (request, reply) => {
@@ -146,33 +131,33 @@ export async function buildConsole(
       await idempotency.after(request, reply, payload);
   });
 
+  const sendMetrics = async (_: FastifyRequest, reply: FastifyReply) =>
+    reply.type('text/plain; version=0.0.4').send(await renderMetrics(node));
+  const hidden = { config: { role: 'anybody' as const }, schema: { hide: true } };
   await app.register(
     async (api) => {
       const routes = api as unknown as Console;
       routes.addHook('onRoute', (route) => {
         if (route.schema === undefined) return;
-        const secured = route.config?.role !== undefined;
-        Object.assign(route.schema, secured ? { security: [{ bearer: [] }, { session: [] }] } : {});
+        const isOpen = route.config?.role === 'anybody';
+        Object.assign(route.schema, isOpen ? {} : { security: [{ bearer: [] }, { session: [] }] });
         const { response } = route.schema as { response?: Record<string, unknown> };
         if (response !== undefined) response['4xx'] = Problem;
       });
       statusRoutes(routes, node);
       ledgerRoutes(routes, node);
       ownerRoutes(routes, node);
-      accessRoutes(routes, access, SESSION_COOKIE);
-      routes.get('/metrics', { schema: { hide: true } }, async (_, reply) =>
-        reply.type('text/plain; version=0.0.4').send(await renderMetrics(node)),
-      );
-      routes.get('/openapi.yaml', { schema: { hide: true } }, async (_, reply) =>
+      accessRoutes(routes, access, SESSION_COOKIE, tls !== undefined);
+      await routes.register(async (plugin) => fileRoutes(plugin as unknown as Console, node));
+      routes.get('/metrics', hidden, sendMetrics);
+      routes.get('/openapi.yaml', hidden, async (_, reply) =>
         reply.type('application/yaml').send(app.swagger({ yaml: true })),
       );
     },
     { prefix: BASE },
   );
   await app.register(swaggerUi, { routePrefix: `${BASE}/docs`, staticCSP: true });
-  app.get('/metrics', { schema: { hide: true } }, async (_, reply) =>
-    reply.type('text/plain; version=0.0.4').send(await renderMetrics(node)),
-  );
+  app.get('/metrics', { schema: { hide: true } }, sendMetrics);
   const hasPages = dashboardFolder !== undefined && existsSync(dashboardFolder);
   if (hasPages) {
     await app.register(fastifyStatic, {
@@ -185,26 +170,42 @@ export async function buildConsole(
     });
   }
   app.setNotFoundHandler((request, reply) => {
-    const wantsPage = request.method === 'GET' && !request.url.startsWith('/api/') && hasPages;
+    const path = request.url.split('?')[0] as string;
+    const methods = routeTable.methodsOf(path);
+    if (methods.length > 0) {
+      reply.header('allow', methods.join(', '));
+      throw new ApiError(405, 'method-not-allowed', `expected ${methods.join(' or ')} at ${path}`);
+    }
+    const wantsPage = request.method === 'GET' && !path.startsWith('/api/') && hasPages;
     if (wantsPage) return reply.header('cache-control', 'no-cache').sendFile('index.html');
-    throw new ApiError(
-      404,
-      'not-found',
-      `there is nothing at ${request.method} ${request.url.split('?')[0]}; see ${BASE}/docs`,
-    );
+    throw new ApiError(404, 'not-found', `there is nothing at ${request.method} ${path}; see ${BASE}/docs`);
   });
   return app;
 }
 
-/** Opens the console of a node. Throws NodeError `address-in-use`. */
+function answerProblem(
+  node: BlocktreeNode,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const known = problemOf(error);
+  if (known === undefined)
+    node.logger.error({ err: error, path: request.routeOptions.url }, 'a request failed');
+  const answer = known ?? problem(500, 'internal', 'the node could not answer; its log says why');
+  void reply.code(answer.status).type('application/problem+json').send(JSON.stringify(answer));
+}
+
+/** Opens the console of a node. Throws NodeError `address-in-use`, or `bad-configuration` off loopback without TLS. */
 export async function openConsole(
   node: BlocktreeNode,
   dataFolder: string,
   dashboardFolder: string | undefined,
 ): Promise<RunningConsole> {
   const { settings } = node.options;
+  const tls = tlsIdentity(dataFolder, settings);
   const access = await Access.open(dataFolder);
-  const app = await buildConsole(node, access, dashboardFolder);
+  const app = await buildConsole(node, access, { dashboardFolder, tls });
   const host = settings['console.host'];
   try {
     await app.listen({ host, port: settings['console.port'] });
@@ -217,22 +218,7 @@ export async function openConsole(
     );
   }
   const [address] = app.addresses();
-  const url = `http://${host}:${typeof address === 'object' ? address.port : settings['console.port']}`;
+  const port = typeof address === 'object' ? address.port : settings['console.port'];
+  const url = `${tls === undefined ? 'http' : 'https'}://${reachableHost(host)}:${port}`;
   return { url, loginUrl: () => `${url}/login#${access.loginCode()}`, close: () => app.close() };
-}
-
-/** On loopback only loopback names are answered: another site's name that leads here (DNS rebinding) is not. */
-function checkHost(request: FastifyRequest, node: BlocktreeNode): void {
-  const bound = node.options.settings['console.host'];
-  if (bound !== '127.0.0.1' && bound !== '::1' && bound !== 'localhost') return;
-  const name = request.hostname.replace(/:\d+$/, '');
-  if (!['127.0.0.1', 'localhost', '[::1]', '::1'].includes(name))
-    throw new ApiError(421, 'wrong-host', 'expected a request to 127.0.0.1 or localhost');
-}
-
-/** A session is only good for requests of our own pages. */
-function checkOrigin(request: FastifyRequest): void {
-  const { origin, host } = request.headers;
-  if (origin === undefined || origin.replace(/^https?:\/\//, '') !== host)
-    throw new ApiError(403, 'wrong-origin', 'expected a request of the dashboard itself');
 }

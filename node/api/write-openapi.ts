@@ -21,7 +21,7 @@ try {
   const dataFolder = nodeFolder(data, 1);
   const flags = { 'link.port': '0', 'link.seeds': '', 'host.automatic': 'false' } as const;
   const node = await startNode({ dataFolder, settings: loadSettings(dataFolder, flags), version: '0' });
-  const app = await buildConsole(node, await Access.open(dataFolder), undefined);
+  const app = await buildConsole(node, await Access.open(dataFolder));
   await app.ready();
   const yaml = app.swagger({ yaml: true });
   await app.close();

@@ -2,8 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReadableStream } from 'node:stream/web';
 import { normalName } from '../../market/files/manifest.ts';
+import { consoleCertificate, reachableHost } from '../api/tls-identity.ts';
 import { loadSettings } from '../config/settings.ts';
 import { NodeError } from '../errors.ts';
+import { pinnedFetch } from './pinned-fetch.ts';
 
 /** Talks to a running node over its REST API, with the owner token of its data folder. */
 
@@ -19,6 +21,7 @@ export class RemoteProblem extends Error {
 export class Client {
   readonly base: string;
   readonly #token: string;
+  readonly #certificate: string | undefined;
 
   /** Throws NodeError `not-initialised`. */
   constructor(dataFolder: string) {
@@ -31,7 +34,9 @@ export class Client {
     }
     const settings = loadSettings(dataFolder, {});
     this.#token = readFileSync(tokenPath, 'utf8').trim();
-    this.base = `http://${settings['console.host']}:${settings['console.port']}`;
+    this.#certificate = consoleCertificate(dataFolder, settings);
+    const scheme = this.#certificate === undefined ? 'http' : 'https';
+    this.base = `${scheme}://${reachableHost(settings['console.host'])}:${settings['console.port']}`;
   }
 
   /** One request; throws RemoteProblem for what the node refuses, NodeError `not-running` when none answers. */
@@ -42,21 +47,25 @@ export class Client {
   ): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(`${this.base}/api/v1${path}`, {
-        method,
-        ...options,
-        headers: { authorization: `Bearer ${this.#token}`, ...options.headers },
-      } as RequestInit);
+      const url = new URL(`${this.base}/api/v1${path}`);
+      const headers = { authorization: `Bearer ${this.#token}`, ...options.headers };
+      response =
+        this.#certificate === undefined
+          ? await fetch(url, { method, ...options, headers } as RequestInit)
+          : await pinnedFetch(url, this.#certificate, { method, ...options, headers });
     } catch (error) {
-      const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-      if (cause?.code === 'ECONNREFUSED')
+      if (error instanceof NodeError) throw error;
+      const { cause = error as Error & { code?: string } } = error as {
+        cause?: { code?: string; message?: string };
+      };
+      if (cause.code === 'ECONNREFUSED')
         throw new NodeError(
           'not-running',
           `no node answers at ${this.base}: start it, or give the --data folder of one that runs`,
         );
       throw new NodeError(
         'not-running',
-        `the node at ${this.base} stopped answering: ${cause?.message ?? (error as Error).message}`,
+        `the node at ${this.base} stopped answering: ${cause.message ?? (error as Error).message}`,
       );
     }
     if (response.ok) return response;

@@ -43,6 +43,12 @@ export const SETTINGS = {
   ),
   'console.host': setting('text', '127.0.0.1', 'address of the dashboard and the REST API'),
   'console.port': setting('port', 7070, 'port of the dashboard and the REST API; 0 picks a free one'),
+  'console.certificate': setting(
+    'text',
+    '',
+    "PEM file of the console's certificate; with console.key it speaks TLS, and off loopback it must",
+  ),
+  'console.key': setting('text', '', 'PEM file of the key of console.certificate'),
   'tpm.device': setting(
     'text',
     '/dev/tpmrm0',

@@ -9,13 +9,13 @@ const LOGINS_PER_MINUTE = 10;
 const SESSION_SECONDS = 30 * 24 * 3_600;
 
 /** Logging in and tokens. */
-export function accessRoutes(app: Console, access: Access, cookieName: string): void {
+export function accessRoutes(app: Console, access: Access, cookieName: string, isSecure: boolean): void {
   const owner = { config: { role: 'owner' as const } };
 
   app.post(
     '/sessions',
     {
-      config: { rateLimit: { max: LOGINS_PER_MINUTE, timeWindow: 60_000 } },
+      config: { role: 'anybody', rateLimit: { max: LOGINS_PER_MINUTE, timeWindow: 60_000 } },
       schema: {
         tags: ['access'],
         body: T.Object({ code: T.String({ minLength: 8, maxLength: 100 }) }),
@@ -33,6 +33,7 @@ export function accessRoutes(app: Console, access: Access, cookieName: string): 
       reply.setCookie(cookieName, secret, {
         httpOnly: true,
         sameSite: 'strict',
+        secure: isSecure,
         path: '/',
         maxAge: SESSION_SECONDS,
       });

@@ -22,6 +22,7 @@ import { sortable } from '../../ledger/ledger-database.ts';
 import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
+import { type PageRequest, pageOf } from '../paging.ts';
 import {
   presentBlock,
   presentContract,
@@ -30,7 +31,7 @@ import {
   presentTransaction,
   time,
 } from '../present.ts';
-import { ApiError, notFound } from '../problem.ts';
+import { notFound } from '../problem.ts';
 import {
   Account,
   Block,
@@ -50,17 +51,17 @@ import {
 
 const TREE_DEPTH_MAX = 200;
 
-function cursorNumber(cursor: string | undefined): number | undefined {
-  if (cursor === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(cursor))
-    throw new ApiError(400, 'bad-cursor', 'expected the nextCursor of the page before');
-  return Number(cursor);
-}
+/** What the cursors of the lists look like: keys of the index or of the state. */
+const HEIGHT = /^\d{1,15}$/;
+const HISTORY_KEY = /^\d{12}\.\d{6}[io]$/;
+const CONTRACT_KEY = /^\d{12}\.\d{6}$/;
+const NODE_ID = /^[0-9a-f]{66}$/;
 
 /** Reading the ledger is for everybody. */
 export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   const { chain, ledger } = node;
   const { store } = chain;
+  const anybody = { config: { role: 'anybody' as const } };
 
   const blockAt = (id: BlockId): BlockJson | undefined => {
     const bytes = chain.blockBytes(id);
@@ -75,30 +76,31 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
 
   app.get(
     '/ledger/head',
-    { schema: { tags: ['ledger'], response: { 200: Block } } },
+    { ...anybody, schema: { tags: ['ledger'], response: { 200: Block } } },
     async () => blockAt(chain.final.id) as BlockJson,
   );
 
   app.get(
     '/ledger/blocks',
-    { schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(Block) } } },
-    async (request) => {
-      const { limit = 50 } = request.query;
-      const top = cursorNumber(request.query.cursor) ?? chain.final.height;
-      const items: BlockJson[] = [];
-      for (let height = Math.min(top, chain.final.height); height >= 0 && items.length < limit; height--) {
-        const id = store.idAt(height);
-        const block = id === undefined ? undefined : blockAt(id);
-        if (block !== undefined) items.push(block);
-      }
-      const last = items.at(-1);
-      return { items, nextCursor: last === undefined || last.height === 0 ? null : String(last.height - 1) };
-    },
+    { ...anybody, schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(Block) } } },
+    (request) =>
+      pageOf(
+        request.query,
+        HEIGHT,
+        async (after, limit) => {
+          const top = Math.min(chain.final.height, after === undefined ? Infinity : Number(after) - 1);
+          const heights = Array.from({ length: Math.max(0, Math.min(limit, top + 1)) }, (_, i) => top - i);
+          return heights.flatMap((height) => store.idAt(height) ?? []);
+        },
+        (id) => String(blockAt(id)?.height),
+        blockAt,
+      ),
   );
 
   app.get(
     '/ledger/blocks/:idOrHeight',
     {
+      ...anybody,
       schema: {
         tags: ['ledger'],
         params: T.Object({ idOrHeight: T.String({ maxLength: 64 }) }),
@@ -125,6 +127,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   app.get(
     '/ledger/tree',
     {
+      ...anybody,
       schema: {
         tags: ['ledger'],
         querystring: T.Object({
@@ -148,7 +151,10 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
 
   app.get(
     '/ledger/transactions/:id',
-    { schema: { tags: ['ledger'], params: T.Object({ id: T.String() }), response: { 200: Transaction } } },
+    {
+      ...anybody,
+      schema: { tags: ['ledger'], params: T.Object({ id: T.String() }), response: { 200: Transaction } },
+    },
     async (request) => {
       const id = parseHashId<TransactionId>(request.params.id);
       const waiting = ledger.mempool.get(id);
@@ -166,6 +172,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   app.post(
     '/ledger/transactions',
     {
+      ...anybody,
       schema: {
         tags: ['ledger'],
         body: T.Object({ transaction: T.String({ maxLength: 131_072, description: 'signed bytes in hex' }) }),
@@ -184,7 +191,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   const accountParams = T.Object({ id: T.String({ maxLength: 120 }) });
   app.get(
     '/ledger/accounts/:id',
-    { schema: { tags: ['ledger'], params: accountParams, response: { 200: Account } } },
+    { ...anybody, schema: { tags: ['ledger'], params: accountParams, response: { 200: Account } } },
     async (request) => {
       const id = parseAccountAddress(request.params.id);
       const { balanceGrains, nonce } = accountOf(chain.state, id);
@@ -195,6 +202,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   app.get(
     '/ledger/accounts/:id/history',
     {
+      ...anybody,
       schema: {
         tags: ['ledger'],
         params: accountParams,
@@ -204,24 +212,22 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
     },
     async (request) => {
       const id = parseAccountAddress(request.params.id);
-      const { limit = 50, cursor } = request.query;
-      if (cursor !== undefined && !/^\d{12}\.\d{6}[io]$/.test(cursor))
-        throw new ApiError(400, 'bad-cursor', 'expected the nextCursor of the page before');
-      const rows = await store.indexRange<HistoryEntry>(`history/${id}/`, {
-        limit,
-        reverse: true,
-        after: cursor,
-      });
-      return {
-        items: rows.map(({ value }) => presentHistory(value)),
-        nextCursor: rows.length < limit ? null : (rows.at(-1)?.key ?? null),
-      };
+      return pageOf(
+        request.query,
+        HISTORY_KEY,
+        (after, limit) => store.indexRange<HistoryEntry>(`history/${id}/`, { limit, reverse: true, after }),
+        ({ key }) => key,
+        ({ value }) => presentHistory(value),
+      );
     },
   );
 
   app.get(
     '/ledger/tpms/:ekId',
-    { schema: { tags: ['ledger'], params: T.Object({ ekId: T.String() }), response: { 200: TpmEntry } } },
+    {
+      ...anybody,
+      schema: { tags: ['ledger'], params: T.Object({ ekId: T.String() }), response: { 200: TpmEntry } },
+    },
     async (request) => {
       const ekId = parseHashId<EkId>(request.params.ekId);
       const tpm = chain.state.read(TPMS, ekId);
@@ -239,6 +245,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   app.get(
     '/ledger/contracts',
     {
+      ...anybody,
       schema: {
         tags: ['ledger'],
         querystring: T.Object({
@@ -249,21 +256,24 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       },
     },
     async (request) => {
-      const { limit = 50, cursor, account } = request.query;
-      if (cursor !== undefined && !/^\d{12}\.\d{6}$/.test(cursor))
-        throw new ApiError(400, 'bad-cursor', 'expected the nextCursor of the page before');
+      const { account } = request.query;
       const prefix = account === undefined ? 'contracts/' : `contracts-of/${parseAccountAddress(account)}/`;
-      const rows = await store.indexRange<ContractId>(prefix, { limit, reverse: true, after: cursor });
-      return {
-        items: rows.flatMap(({ value }) => presentContract(node, value) ?? []),
-        nextCursor: rows.length < limit ? null : (rows.at(-1)?.key ?? null),
-      };
+      return pageOf(
+        request.query,
+        CONTRACT_KEY,
+        (after, limit) => store.indexRange<ContractId>(prefix, { limit, reverse: true, after }),
+        ({ key }) => key,
+        ({ value }) => presentContract(node, value),
+      );
     },
   );
 
   app.get(
     '/ledger/contracts/:id',
-    { schema: { tags: ['ledger'], params: T.Object({ id: T.String() }), response: { 200: Contract } } },
+    {
+      ...anybody,
+      schema: { tags: ['ledger'], params: T.Object({ id: T.String() }), response: { 200: Contract } },
+    },
     async (request) => {
       const contract = presentContract(node, parseHashId<ContractId>(request.params.id));
       if (contract === undefined) throw notFound(`contract ${request.params.id}`);
@@ -271,10 +281,9 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
     },
   );
 
-  const nodes = async (cursor: string | undefined, limit: number) => {
+  const nodes = (request: PageRequest) => {
     const members = new Set(node.genesis.committee.map((seat) => seat.nodeId));
-    const rows = await store.rows('node', cursor, limit);
-    const items = rows.map(([id, row]) => {
+    const present = ([id, row]: readonly [string, Uint8Array]) => {
       const nodeId = id as NodeId;
       const entry = decode(NODES.codec, row, 'a node');
       const notes = node.book.notes(nodeId);
@@ -293,19 +302,25 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
         scoreFactors: rating === undefined ? null : { ...rating.factors },
         suspended: notes.suspended ?? null,
       };
-    });
-    return { items, nextCursor: rows.length < limit ? null : (rows.at(-1)?.[0] ?? null) };
+    };
+    return pageOf(
+      request,
+      NODE_ID,
+      (after, limit) => store.rows('node', after, limit),
+      ([id]) => id,
+      present,
+    );
   };
   app.get(
     '/ledger/nodes',
-    { schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
-    (request) => nodes(request.query.cursor, request.query.limit ?? 50),
+    { ...anybody, schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
+    (request) => nodes(request.query),
   );
   app.get(
     '/ledger/offers',
-    { schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
+    { ...anybody, schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
     async (request) => {
-      const { items, nextCursor } = await nodes(request.query.cursor, request.query.limit ?? 50);
+      const { items, nextCursor } = await nodes(request.query);
       return { items: items.filter(({ offer }) => offer !== null), nextCursor };
     },
   );
@@ -313,6 +328,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   app.get(
     '/ledger/periods/:n',
     {
+      ...anybody,
       schema: {
         tags: ['ledger'],
         params: T.Object({ n: T.Integer({ minimum: 0 }) }),

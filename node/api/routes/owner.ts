@@ -1,16 +1,12 @@
 import { isAbsolute } from 'node:path';
-import { Readable } from 'node:stream';
 import { Type as T } from 'typebox';
 import { grains } from '../../../ledger/grains.ts';
 import type { ContractId } from '../../../ledger/ids.ts';
-import { accountAddress, type NodeId, nodeAddress, parseAccountAddress } from '../../../ledger/ids.ts';
-import { FRAGMENT_BYTES } from '../../../ledger/merkle.ts';
+import { accountAddress, nodeAddress, parseAccountAddress } from '../../../ledger/ids.ts';
 import { priceAt } from '../../../ledger/state/contract-terms.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
 import { TPMS } from '../../../ledger/state/entities.ts';
 import { MarketError } from '../../../market/errors.ts';
-import type { Manifest } from '../../../market/files/manifest.ts';
-import { isWeak, parseScheme } from '../../../market/files/scheme.ts';
 import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { alertsOf } from '../alerts.ts';
@@ -22,8 +18,6 @@ import {
   Audit,
   Contract,
   Earnings,
-  File,
-  FileHealth,
   Job,
   NewVolume,
   Offer,
@@ -41,9 +35,9 @@ const MONTH_MS = 30 * 24 * 3_600_000;
 const PERIODS_SHOWN = 10_000;
 const CONTRACTS_SHOWN = 10_000;
 
-/** What is the owner's: money, machine, files. */
+/** What is the owner's: money, machine, upkeep. */
 export function ownerRoutes(app: Console, node: BlocktreeNode): void {
-  const { chain, wallet, files, shelf } = node;
+  const { chain, wallet, shelf } = node;
   const { accountId } = node.keys;
   const viewer = { config: { role: 'viewer' as const } };
   const operator = { config: { role: 'operator' as const } };
@@ -257,117 +251,6 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
     }),
   );
 
-  // ---- files
-
-  const present = (manifest: Manifest) => ({
-    name: manifest.name,
-    sizeBytes: manifest.sizeBytes,
-    createdAt: time(manifest.createdMs),
-    sha256: manifest.contentHash,
-    redundancy: { ...manifest.scheme, weak: isWeak(manifest.scheme) },
-    storedBytes: manifest.slabs.reduce((sum, slab) => sum + slab.fragments.length * FRAGMENT_BYTES, 0),
-    health: files.health(manifest),
-  });
-  const wanted = (name: string): Manifest => {
-    const manifest = files.manifest(name);
-    if (manifest === undefined) throw new MarketError('not-found', `there is no file "${name}"`);
-    return manifest;
-  };
-  const fileParams = T.Object({ '*': T.String({ maxLength: 3_100 }) });
-  app.get('/files', { ...viewer, schema: { tags: ['files'], response: { 200: page(File) } } }, async () => ({
-    items: (await files.list()).map(present),
-    nextCursor: null,
-  }));
-  app.put(
-    '/files/*',
-    {
-      ...owner,
-      schema: {
-        tags: ['files'],
-        description:
-          'The body is the content. Answers when every fragment is stored and every contract is final.',
-        params: fileParams,
-        querystring: T.Object({
-          redundancy: T.Optional(T.String({ maxLength: 8, description: 'K+M' })),
-          overwrite: T.Optional(T.Boolean({ default: true })),
-        }),
-        response: { 201: File },
-      },
-    },
-    async (request, reply) => {
-      const { redundancy, overwrite } = request.query;
-      const name = request.params['*'];
-      const total = Number(request.headers['content-length'] ?? 0);
-      const manifest = await files.put(name, request.body as unknown as Readable, {
-        scheme: redundancy === undefined ? undefined : parseScheme(redundancy),
-        ...(overwrite === undefined ? {} : { overwrite }),
-        onProgress: (sentBytes) =>
-          app.feed.emit('job', { kind: 'upload', name, sentBytes, totalBytes: total }),
-      });
-      return reply.code(201).send(present(manifest));
-    },
-  );
-  app.get(
-    '/files/*',
-    {
-      ...viewer,
-      schema: {
-        tags: ['files'],
-        description: 'The content; with /health behind the name, the health of its fragments. Honours Range.',
-        params: fileParams,
-      },
-    },
-    async (request, reply) => {
-      const given = request.params['*'];
-      if (given.endsWith('/health') && files.manifest(given) === undefined)
-        return reply.send(healthOf(wanted(given.slice(0, -'/health'.length))));
-      const manifest = wanted(given);
-      const range = parseRange(request.headers.range, manifest.sizeBytes);
-      reply
-        .header('accept-ranges', 'bytes')
-        .header('etag', `"${manifest.contentHash}"`)
-        .header('content-type', 'application/octet-stream');
-      reply.header(
-        'content-disposition',
-        `attachment; filename*=UTF-8''${encodeURIComponent(manifest.name.split('/').at(-1) as string)}`,
-      );
-      if (range === 'unsatisfiable') {
-        reply.header('content-range', `bytes */${manifest.sizeBytes}`);
-        throw new MarketError('bad-range', `expected a range within 0-${manifest.sizeBytes - 1}`);
-      }
-      const [from, to] = range ?? [0, manifest.sizeBytes];
-      if (range !== undefined)
-        reply.code(206).header('content-range', `bytes ${from}-${to - 1}/${manifest.sizeBytes}`);
-      reply.header('content-length', to - from);
-      if (request.method === 'HEAD') return reply.send();
-      return reply.send(
-        Readable.from(files.read(manifest.name, from, to), { objectMode: false, highWaterMark: 1_048_576 }),
-      );
-    },
-  );
-  const healthOf = (manifest: Manifest) => {
-    const hosts = new Map<NodeId, number>();
-    for (const { host } of manifest.slabs.flatMap((slab) => slab.fragments))
-      hosts.set(host, (hosts.get(host) ?? 0) + 1);
-    return {
-      ...files.health(manifest),
-      hosts: [...hosts].map(([host, fragments]) => ({
-        nodeId: nodeAddress(host),
-        fragments,
-        alive: files.alive(host),
-      })),
-    };
-  };
-  app.addSchema({ ...FileHealth, $id: 'FileHealth' });
-  app.delete(
-    '/files/*',
-    { ...owner, schema: { tags: ['files'], params: fileParams, response: { 204: T.Null() } } },
-    async (request, reply) => {
-      await files.remove(request.params['*']);
-      return reply.code(204).send(null);
-    },
-  );
-
   // ---- upkeep
 
   const presentJob = (record: ReturnType<typeof node.queue.list>[number]) => ({
@@ -412,20 +295,4 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
     { ...viewer, schema: { tags: ['upkeep'], response: { 200: page(Alert) } } },
     async () => ({ items: [...(await alertsOf(node))], nextCursor: null }),
   );
-}
-
-/** `bytes=a-b`, `bytes=a-` or `bytes=-n` as [from, to); `undefined` without one that is understood (RFC 9110, section 14). */
-export function parseRange(
-  header: string | undefined,
-  size: number,
-): readonly [number, number] | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
-  if (match === null || (match[1] === '' && match[2] === '')) return undefined;
-  if (match[1] === '') {
-    const length = Math.min(size, Number(match[2]));
-    return length === 0 ? 'unsatisfiable' : [size - length, size];
-  }
-  const from = Number(match[1]);
-  const to = match[2] === '' ? size : Math.min(size, Number(match[2]) + 1);
-  return from >= size || from >= to ? 'unsatisfiable' : [from, to];
 }

@@ -12,8 +12,9 @@ const HealthState = T.Object({ status: T.Literal('ok') });
 /** How the node is: for everybody who can reach the console. */
 export function statusRoutes(app: Console, node: BlocktreeNode): void {
   const { chain, ledger, network, shelf } = node;
+  const anybody = { config: { role: 'anybody' as const } };
 
-  app.get('/status', { schema: { tags: ['status'], response: { 200: Status } } }, async () => {
+  app.get('/status', { ...anybody, schema: { tags: ['status'], response: { 200: Status } } }, async () => {
     const { final, genesis, rules } = chain;
     const clock = clockOf(chain.state);
     return {
@@ -40,22 +41,31 @@ export function statusRoutes(app: Console, node: BlocktreeNode): void {
     };
   });
 
-  app.get('/health/live', { schema: { tags: ['status'], response: { 200: HealthState } } }, async () => ({
-    status: 'ok' as const,
-  }));
+  app.get(
+    '/health/live',
+    { ...anybody, schema: { tags: ['status'], response: { 200: HealthState } } },
+    async () => ({
+      status: 'ok' as const,
+    }),
+  );
 
-  app.get('/health/ready', { schema: { tags: ['status'], response: { 200: HealthState } } }, async () => {
-    if (ledger.haltReason !== undefined) throw new ApiError(503, 'halted', ledger.haltReason);
-    if (ledger.catchUpHeight !== undefined)
-      throw new ApiError(503, 'not-synced', `catching up to height ${ledger.catchUpHeight}`);
-    if (network.peers().length === 0 && chain.genesis.committee.length > 1)
-      throw new ApiError(503, 'no-peers', 'no other node is connected');
-    return { status: 'ok' as const };
-  });
+  app.get(
+    '/health/ready',
+    { ...anybody, schema: { tags: ['status'], response: { 200: HealthState } } },
+    async () => {
+      if (ledger.haltReason !== undefined) throw new ApiError(503, 'halted', ledger.haltReason);
+      if (ledger.catchUpHeight !== undefined)
+        throw new ApiError(503, 'not-synced', `catching up to height ${ledger.catchUpHeight}`);
+      if (network.peers().length === 0 && chain.genesis.committee.length > 1)
+        throw new ApiError(503, 'no-peers', 'no other node is connected');
+      return { status: 'ok' as const };
+    },
+  );
 
   app.get(
     '/events',
     {
+      ...anybody,
       schema: {
         tags: ['status'],
         description:
@@ -70,7 +80,7 @@ export function statusRoutes(app: Console, node: BlocktreeNode): void {
       if (
         !app.feed.listen(
           reply.raw,
-          request.role !== undefined,
+          request.isLoggedIn,
           Number.isSafeInteger(last) && last > 0 ? last : undefined,
         )
       ) {
