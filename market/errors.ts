@@ -16,6 +16,7 @@ export type MarketErrorCode =
   | 'not-synced'
   | 'price-too-low'
   | 'renter-out-of-escrow'
+  | 'too-late'
   | 'too-many-bytes-in-flight'
   | 'unknown-volume'
   | 'wrong-root'

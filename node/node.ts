@@ -14,9 +14,10 @@ import { Host } from '../market/host/host.ts';
 import { Contractor } from '../market/renter/contractor.ts';
 import { FileStore } from '../market/renter/file-store.ts';
 import { HostBook } from '../market/renter/host-book.ts';
+import type { AuditRecord } from '../market/scheduler/audits.ts';
 import { LocalQueue } from '../market/scheduler/local-queue.ts';
 import type { JobRecord } from '../market/scheduler/queue.ts';
-import { type AuditRecord, Scheduler } from '../market/scheduler/scheduler.ts';
+import { Scheduler } from '../market/scheduler/scheduler.ts';
 import type { Settings } from './config/settings.ts';
 import { NodeError } from './errors.ts';
 import { type Keys, openKeystore } from './keys/keystore.ts';
@@ -173,7 +174,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     const host = new Host({ ledger: view, shelf, store, nodeSecret, now: Date.now });
     await host.open();
     const link = hostLink(network);
-    const book = new HostBook(store);
+    const book = new HostBook(store, view);
     const contractor = new Contractor({ ledger: view, wallet, link, store });
     const pool = new SlabPool();
     opened.push(() => pool.close());
@@ -223,7 +224,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       (receipt) => scheduler.receive(receipt),
     );
     const follow = contractFollower({
-      accountId,
+      ledger: view,
       host,
       scheduler,
       onError: (error) => logger.error({ err: error }, 'a change of contracts was not taken up'),

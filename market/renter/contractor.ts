@@ -21,6 +21,10 @@ import type { HostLink, KeyValues, MarketLedger, MarketWallet, OfferingNode } fr
 
 /** How long a contract is made for, in periods, where the host's offer allows it. */
 const PERIODS_WANTED = 720;
+/** The periods that a contract is made or renewed for with a host that takes at most `periodsMax`. */
+export function termOf(periodsMax: number): number {
+  return Math.max(1, Math.min(PERIODS_WANTED, periodsMax));
+}
 /** The escrow also pays for reading everything this often. */
 const READS_COVERED = 3n;
 const ATTEMPTS = 3;
@@ -135,7 +139,7 @@ export class Contractor {
     const { offer } = await this.#offerOf(host);
     const { root, leafCount } = commitmentOf(added);
     const startPeriod = ledger.period() + 1;
-    const periods = Math.max(offer.periodsMin, Math.min(PERIODS_WANTED, offer.periodsMax));
+    const periods = Math.max(offer.periodsMin, termOf(offer.periodsMax));
     const storage = periodPrice(offer.priceGrainsPerGiBPeriod, leafCount) * BigInt(periods);
     const terms: StorageTerms = {
       hostNodeId: host,
@@ -171,7 +175,7 @@ export class Contractor {
     // A contract that shrinks stays as long as it was; one that grows, or is renewed, gets the full time again.
     if (grows || (added.length === 0 && removed.length === 0)) {
       const { offer } = await this.#offerOf(host);
-      endPeriod = Math.max(endPeriod, period + Math.max(1, Math.min(PERIODS_WANTED, offer.periodsMax)));
+      endPeriod = Math.max(endPeriod, period + termOf(offer.periodsMax));
       const storage = periodPrice(contract.priceGrainsPerGiBPeriod, leafCount) * BigInt(endPeriod - period);
       addedCollateralGrains = grains(addedCollateralMost(contract, storage, offer.collateralPercent));
     }

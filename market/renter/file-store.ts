@@ -18,8 +18,6 @@ import type { HostBook } from './host-book.ts';
 
 /** Fragments at one host that may wait for their contract; well below what a host takes. */
 const UNCOMMITTED_MAX = 160;
-/** Audits in a row that may fail before a host counts as gone. */
-export const SILENT_AUDITS = 2;
 const DOWNLOAD_MS_GUESS = 50;
 
 export interface FileHealth {
@@ -187,8 +185,8 @@ export class FileStore {
   alive(host: NodeId): boolean {
     const { book, ledger } = this.#options;
     const notes = book.notes(host);
-    if (notes.suspended === 'lied' || notes.suspended === 'lost-data' || notes.failedInARow >= SILENT_AUDITS)
-      return false;
+    if (notes.suspended === 'lied' || notes.suspended === 'lost-data') return false;
+    if (notes.failedInARow >= ledger.parameters.maxMissed) return false;
     return ledger.contractBetween(ledger.accountId, host) !== undefined;
   }
 

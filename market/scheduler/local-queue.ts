@@ -1,13 +1,23 @@
 import PQueue from 'p-queue';
-import type { Job, JobQueue, JobRecord, JobRunner } from './queue.ts';
+import type { Job, JobKind, JobQueue, JobRecord, JobRunner } from './queue.ts';
 
 /** The queue inside the process. A failed job may be added again under the same id. */
 
-const CONCURRENCY = 4;
+/** Jobs of a kind that run at once. A kind never waits for another: what is slow at one must not cost a host its pay. */
+const CONCURRENCY: Readonly<Record<JobKind, number>> = {
+  audit: 16,
+  settle: 4,
+  repair: 1,
+  renew: 4,
+  clean: 1,
+  sweep: 1,
+};
 const HISTORY_MAX = 500;
+/** What runs at the end may go on this long. What it does not finish is derived again at the next start. */
+const CLOSE_MS = 5_000;
 
 export class LocalQueue implements JobQueue {
-  readonly #queue = new PQueue({ concurrency: CONCURRENCY });
+  readonly #lanes = new Map<JobKind, PQueue>();
   readonly #records = new Map<string, JobRecord>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #run: JobRunner;
@@ -43,7 +53,7 @@ export class LocalQueue implements JobQueue {
       result: undefined,
     });
     const start = (): void => {
-      if (!this.#closed) void this.#queue.add(() => this.#perform(job));
+      if (!this.#closed) void this.#lane(job.kind).add(() => this.#perform(job));
     };
     const waitMs = job.notBeforeMs - this.#now();
     if (waitMs <= 0) return start();
@@ -53,6 +63,12 @@ export class LocalQueue implements JobQueue {
     }, waitMs);
     timer.unref();
     this.#timers.add(timer);
+  }
+
+  #lane(kind: JobKind): PQueue {
+    const lane = this.#lanes.get(kind) ?? new PQueue({ concurrency: CONCURRENCY[kind] });
+    this.#lanes.set(kind, lane);
+    return lane;
   }
 
   async #perform(job: Job): Promise<void> {
@@ -81,10 +97,18 @@ export class LocalQueue implements JobQueue {
     this.#changed(record);
   }
 
+  /** Starts nothing more; resolves when what runs has ended, or has had its time. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    this.#queue.clear();
-    await this.#queue.onIdle();
+    const lanes = [...this.#lanes.values()];
+    for (const lane of lanes) lane.clear();
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, CLOSE_MS);
+      void Promise.all(lanes.map((lane) => lane.onIdle())).then(() => {
+        clearTimeout(late);
+        resolve();
+      });
+    });
   }
 }

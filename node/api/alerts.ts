@@ -1,3 +1,5 @@
+import { nodeAddress } from '../../ledger/ids.ts';
+import type { HostFault } from '../../market/renter/host-book.ts';
 import type { BlocktreeNode } from '../node.ts';
 
 /** What is wrong now, and what to do. */
@@ -8,8 +10,14 @@ export interface AlertJson {
   readonly whatToDo: string;
 }
 
+const FAULTS: Readonly<Record<HostFault, string>> = {
+  lied: 'gave other data than it was given to keep',
+  'lost-data': 'lost data that it was given to keep',
+  silent: 'does not answer',
+};
+
 export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[]> {
-  const { ledger, network, shelf, files, queue, chain, ekId } = node;
+  const { ledger, network, shelf, files, book, queue, chain, ekId } = node;
   const alerts: AlertJson[] = [];
   const add = (id: string, severity: AlertJson['severity'], title: string, whatToDo: string): void => {
     alerts.push({ id, severity, title, whatToDo });
@@ -52,6 +60,17 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'warning',
       'The volumes are nearly full',
       'Add a volume or raise a limit, or new contracts go elsewhere.',
+    );
+  }
+  for (const { host, why, failedInARow, renting } of await book.troubles()) {
+    const name = nodeAddress(host);
+    add(
+      `host/${name}`,
+      renting ? 'warning' : 'info',
+      `The host ${name} ${FAULTS[why]}${failedInARow > 1 ? `, ${failedInARow} audits in a row` : ''}`,
+      renting
+        ? 'Nothing: it gets no new fragments, and what it kept is rebuilt at other hosts when it does not come back.'
+        : 'Nothing: its contract is over, and it gets no new one for a while.',
     );
   }
   for (const manifest of await files.list()) {

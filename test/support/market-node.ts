@@ -9,8 +9,9 @@ import type { KeyValues, MarketWallet } from '../../market/interfaces.ts';
 import { Contractor } from '../../market/renter/contractor.ts';
 import { FileStore } from '../../market/renter/file-store.ts';
 import { HostBook } from '../../market/renter/host-book.ts';
+import type { AuditRecord } from '../../market/scheduler/audits.ts';
 import { LocalQueue } from '../../market/scheduler/local-queue.ts';
-import { type AuditRecord, Scheduler } from '../../market/scheduler/scheduler.ts';
+import { Scheduler } from '../../market/scheduler/scheduler.ts';
 import { hostLink, serveHost } from '../../node/market/host-protocol.ts';
 import type { LedgerWorld, Person } from './ledger-world.ts';
 import { LedgerWorldView } from './ledger-world-view.ts';
@@ -31,6 +32,8 @@ export interface Step {
 export interface Surroundings {
   readonly ledger: LedgerWorld;
   readonly coder: SlabCoder;
+  /** Everything that became final so far. */
+  readonly events: readonly LedgerEvent[];
   at(nodeId: NodeId): MarketNode;
   submitter(node: MarketNode): MarketWallet;
   carry(
@@ -63,9 +66,13 @@ export class MarketNode {
   readonly shelf = new MemoryShelf(() => Date.now());
   /** Silent: connected, and answers nothing. */
   condition: 'up' | 'silent' | 'down' = 'down';
+  /** What it refuses, by the kind of message; a host's mood. */
+  refuses: (kind: number) => Error | undefined = () => undefined;
   /** Steps that it took since it began to count. */
   steps: Step[] = [];
   readonly #world: Surroundings;
+  /** Events that its market was told of, in this life or before. */
+  #told = 0;
   #life: Life | undefined;
   #kill = new AbortController();
   /** Counts down with every step; the node crashes when it reaches zero. */
@@ -141,7 +148,7 @@ export class MarketNode {
         ),
     });
     const ledger = new LedgerWorldView(world.ledger, person, () => Date.now());
-    const book = new HostBook(store);
+    const book = new HostBook(store, ledger);
     const contractor = new Contractor({ ledger, wallet, link, store });
     const now = () => Date.now();
     const files = new FileStore({
@@ -189,7 +196,7 @@ export class MarketNode {
     const fail = (error: unknown): void => {
       throw error;
     };
-    const follow = contractFollower({ accountId: person.accountId, host, scheduler, onError: fail });
+    const follow = contractFollower({ ledger, host, scheduler, onError: fail });
     const timer = setInterval(() => {
       if (!isDead()) void scheduler.derive();
     }, periodMs / DERIVES_PER_PERIOD);
@@ -200,6 +207,7 @@ export class MarketNode {
     await host.open();
     await files.open();
     await scheduler.open(queue);
+    this.follow();
   }
 
   /** The process dies: what it was doing never ends, what its disk has stays. */
@@ -226,14 +234,20 @@ export class MarketNode {
     return true;
   }
 
-  follow(events: readonly LedgerEvent[]): void {
-    void this.#life?.follow(events);
+  /** Takes up what became final since it last did; a node that was down catches up. */
+  follow(): void {
+    if (this.#life === undefined) return;
+    const { events } = this.#world;
+    void this.#life.follow(events.slice(this.#told));
+    this.#told = events.length;
   }
 
   /** Answers a request, as this node's process would. */
   async serve(peer: NodeId, kind: number, body: Uint8Array): Promise<Uint8Array> {
     const handle = this.#life?.handlers.get(kind);
     if (handle === undefined) return never();
+    const refusal = this.refuses(kind);
+    if (refusal !== undefined) throw refusal;
     return (await handle(peer, body)) ?? new Uint8Array(0);
   }
 }

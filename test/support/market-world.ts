@@ -198,7 +198,7 @@ export class MarketWorld implements Surroundings {
   #record(traced: readonly { readonly event: LedgerEvent }[]): void {
     const events = traced.map(({ event }) => event);
     this.events.push(...events);
-    for (const node of this.nodes) node.follow(events);
+    for (const node of this.nodes) node.follow();
   }
 
   // ---- links
