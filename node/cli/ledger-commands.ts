@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import { acorns, bytes, fields, short, table } from './output.ts';
+import { recoveryCommands } from './recovery-commands.ts';
 import type { Runner } from './runner.ts';
 
 interface BlockJson {
@@ -28,7 +29,8 @@ const showBlock = (block: BlockJson): string =>
 
 /** ledger: what everybody may read. */
 export function ledgerCommands(program: Command, run: Runner): void {
-  const ledger = program.command('ledger').description('read the public ledger');
+  const ledger = program.command('ledger').description('read the public ledger, check and carry it');
+  recoveryCommands(ledger, run);
   ledger
     .command('head')
     .description('the newest final block')

@@ -93,7 +93,7 @@ inherit(program);
 
 try {
   await program.parseAsync();
-  process.exitCode = 0;
+  process.exitCode ??= 0;
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   const code =

@@ -50,11 +50,14 @@ export function short(id: string): string {
 /** A progress bar on a terminal; nothing elsewhere. */
 export class ProgressBar {
   readonly #label: string;
+  readonly #show: (count: number) => string;
   readonly #shown = process.stderr.isTTY === true;
   #lastMs = 0;
 
-  constructor(label: string) {
+  /** `show` says how an amount done is written; bytes unless told. */
+  constructor(label: string, show: (count: number) => string = bytes) {
     this.#label = label;
+    this.#show = show;
   }
 
   update(done: number, total: number, note = ''): void {
@@ -63,7 +66,7 @@ export class ProgressBar {
     const part = total === 0 ? 1 : Math.min(1, done / total);
     const filled = Math.round(part * 30);
     process.stderr.write(
-      `\r\x1b[2K${this.#label} [${'█'.repeat(filled)}${'·'.repeat(30 - filled)}] ${String(Math.floor(part * 100)).padStart(3)} %  ${bytes(done)} of ${bytes(total)} ${note}`,
+      `\r\x1b[2K${this.#label} [${'█'.repeat(filled)}${'·'.repeat(30 - filled)}] ${String(Math.floor(part * 100)).padStart(3)} %  ${this.#show(done)} of ${this.#show(total)} ${note}`,
     );
   }
 
