@@ -43,7 +43,7 @@ export interface Block {
   readonly transactions: readonly Transaction[];
 }
 
-const headerCodec = P.struct({
+const versionedHeaderCodec = P.struct({
   version: P.magicBytes(Uint8Array.of(1)),
   chainId: chainIdCodec,
   epoch: safeU64,
@@ -62,14 +62,20 @@ export const HEADER_BYTES = 1 + 32 + 8 + 8 + 8 + 32 + 8 + 33 + 32 + 32 + 32;
 
 /** 226 bytes. */
 export function encodeHeader(header: BlockHeader): Uint8Array {
-  return encode(headerCodec, { ...header, version: undefined }, 'header');
+  return encode(versionedHeaderCodec, { ...header, version: undefined }, 'header');
 }
 
 /** Throws LedgerError `malformed`. */
 export function decodeHeader(bytes: Uint8Array): BlockHeader {
-  const { version: _, ...header } = decode(headerCodec, bytes, 'a block header');
+  const { version: _, ...header } = decode(versionedHeaderCodec, bytes, 'a block header');
   return header;
 }
+
+/** A header inside another format. */
+export const headerCodec: Codec<BlockHeader> = P.apply(P.bytes(HEADER_BYTES), {
+  encode: (bytes: Uint8Array) => decodeHeader(bytes),
+  decode: (header: BlockHeader) => encodeHeader(header),
+});
 
 /** sha256 of the encoded header. */
 export function blockIdOf(header: BlockHeader): BlockId {

@@ -35,6 +35,10 @@ export type LedgerErrorCode =
   | 'tpm-unknown'
   | 'tpm-tombstoned'
   | 'not-owner'
+  // committees
+  | 'seat-unknown'
+  | 'seat-bound'
+  | 'bad-evidence'
   // market
   | 'node-unknown'
   | 'bad-offer'

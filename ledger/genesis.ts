@@ -13,7 +13,7 @@ import {
 import { isPublicKey } from './crypto/secp256k1.ts';
 import { sha256 } from './crypto/sha256.ts';
 import { LedgerError } from './errors.ts';
-import { type Grains, grains } from './grains.ts';
+import { GRAINS_PER_ACORN, type Grains, grains } from './grains.ts';
 import {
   type AccountId,
   type ChainId,
@@ -53,6 +53,8 @@ export interface Parameters {
   readonly epochMs: number;
   /** A seat must have been renewed this recently. */
   readonly seatLifetimeMs: number;
+  /** Locked by whoever takes a seat; burned when its node signs contradicting votes. */
+  readonly seatBondGrains: Grains;
 }
 
 export interface Genesis {
@@ -77,9 +79,10 @@ export const DEFAULT_PARAMETERS: Parameters = {
   seatsMax: 64,
   epochMs: 24 * 3_600_000,
   seatLifetimeMs: 24 * 3_600_000,
+  seatBondGrains: grains(10n * GRAINS_PER_ACORN),
 };
 
-const seatCodec = P.struct({
+export const seatCodec = P.struct({
   seatId: hashCodec,
   nodeId: nodeIdCodec,
   accountId: accountIdCodec,
@@ -96,6 +99,7 @@ const parametersCodec = P.struct({
   seatsMax: P.U16BE,
   epochMs: safeU64,
   seatLifetimeMs: safeU64,
+  seatBondGrains: grainsCodec,
 }) as Codec<Parameters>;
 const genesisCodec = P.struct({
   magic: P.magicBytes('blocktree/genesis/1'),
@@ -106,6 +110,9 @@ const genesisCodec = P.struct({
   committee: boundedList(64, seatCodec),
   parameters: parametersCodec,
 }) as unknown as Codec<Genesis & { magic?: undefined }>;
+
+/** Parameters that are amounts: decimal strings in files. */
+const AMOUNTS = new Set<keyof Parameters>(['feeFloorGrainsPerKiB', 'seatBondGrains']);
 
 /** sha256 of the canonical encoding. */
 export function chainIdOf(genesis: Genesis): ChainId {
@@ -121,6 +128,7 @@ export function genesisToJson(genesis: Genesis): object {
     parameters: {
       ...genesis.parameters,
       feeFloorGrainsPerKiB: String(genesis.parameters.feeFloorGrainsPerKiB),
+      seatBondGrains: String(genesis.parameters.seatBondGrains),
     },
   };
 }
@@ -131,7 +139,7 @@ export function genesisFromJson(json: unknown): Genesis {
   const parameters = object(file.parameters, 'parameters');
   const numbers = Object.fromEntries(
     (Object.keys(DEFAULT_PARAMETERS) as (keyof Parameters)[])
-      .filter((name) => name !== 'feeFloorGrainsPerKiB')
+      .filter((name) => !AMOUNTS.has(name))
       .map((name) => [name, wholeNumber(parameters[name], `parameters.${name}`)]),
   );
   const timestampMs = Date.parse(text(file.timestamp, 'timestamp'));
@@ -153,9 +161,8 @@ export function genesisFromJson(json: unknown): Genesis {
     }),
     parameters: {
       ...numbers,
-      feeFloorGrainsPerKiB: grains(
-        BigInt(text(parameters.feeFloorGrainsPerKiB, 'parameters.feeFloorGrainsPerKiB')),
-      ),
+      feeFloorGrainsPerKiB: amount(parameters.feeFloorGrainsPerKiB, 'parameters.feeFloorGrainsPerKiB'),
+      seatBondGrains: amount(parameters.seatBondGrains, 'parameters.seatBondGrains'),
     } as Parameters,
   };
   checkGenesis(genesis);
@@ -177,6 +184,10 @@ export function checkGenesis({ issuers, committee, parameters }: Genesis): void 
     throw expected('parameters.challengesPerPeriod', '1 to 16');
   if (parameters.proofWindow < 1 || parameters.proofWindow > 7)
     throw expected('parameters.proofWindow', '1 to 7');
+  if (parameters.seatsMax < 1 || parameters.seatsMax > 64) throw expected('parameters.seatsMax', '1 to 64');
+  if (parameters.epochMs < 1_000) throw expected('parameters.epochMs', 'at least 1000');
+  if (parameters.seatLifetimeMs < parameters.epochMs)
+    throw expected('parameters.seatLifetimeMs', 'at least epochMs');
   if (parameters.maxMissed < 1) throw expected('parameters.maxMissed', 'at least 1');
   if (parameters.blockBytesMax < 131_072 || parameters.blockBytesMax > 1_048_576)
     throw expected('parameters.blockBytesMax', '131072 to 1048576');
@@ -196,6 +207,11 @@ function list(value: unknown, field: string): readonly unknown[] {
 function text(value: unknown, field: string): string {
   if (typeof value !== 'string') throw expected(field, 'text');
   return value;
+}
+function amount(value: unknown, field: string): Grains {
+  const digits = text(value, field);
+  if (!/^\d{1,19}$/.test(digits)) throw expected(field, 'a decimal amount in grains');
+  return grains(BigInt(digits));
 }
 function wholeNumber(value: unknown, field: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)

@@ -19,6 +19,7 @@ import {
   signatureCodec,
   tagged,
 } from './codec.ts';
+import { type Vote, voteCodec } from './consensus/votes.ts';
 import { sign, signingDigest } from './crypto/secp256k1.ts';
 import { sha256 } from './crypto/sha256.ts';
 import { LedgerError } from './errors.ts';
@@ -147,7 +148,11 @@ export type TransactionBody =
       readonly egressBytes: number;
       readonly renterSignature: Uint8Array;
       readonly hostSignature: Uint8Array;
-    };
+    }
+  /** Enters or renews the validators' pool with a TPM, or leaves it. */
+  | { readonly kind: 'seat'; readonly ekId: EkId; readonly action: 'enter' | 'leave' }
+  /** Two votes of one member that contradict. */
+  | { readonly kind: 'misconduct'; readonly first: Vote; readonly second: Vote };
 
 export type TransactionKind = TransactionBody['kind'];
 export type BodyOf<Kind extends TransactionKind> = Extract<TransactionBody, { kind: Kind }>;
@@ -247,6 +252,14 @@ const bodyCodec = tagged({
       hostSignature: signatureCodec,
     }),
   ],
+  seat: [
+    9,
+    P.struct({
+      ekId: ekIdCodec,
+      action: P.map(P.U8, { enter: 1, leave: 2 }) as Codec<'enter' | 'leave'>,
+    }),
+  ],
+  misconduct: [10, P.struct({ first: voteCodec, second: voteCodec })],
 }) as unknown as Codec<TransactionBody>;
 
 const unsignedFields = {

@@ -6,7 +6,7 @@ import { sha256 } from '../crypto/sha256.ts';
 import { demand } from '../errors.ts';
 import type { Seat } from '../genesis.ts';
 import { type ChainId, idBytes, type NodeId } from '../ids.ts';
-import { type Certificate, type Position, positionBytes, type VoteType } from './messages.ts';
+import { type Certificate, type Position, positionBytes, type VoteType } from './votes.ts';
 
 /** Checks a signature: real ECDSA, or a model of it in simulations. */
 export type Verifier = (signature: Uint8Array, digest: Uint8Array, signer: NodeId) => boolean;

@@ -1,58 +1,32 @@
 import * as P from 'micro-packed';
-import { type BlockHeader, decodeHeader, encodeHeader, HEADER_BYTES } from '../block.ts';
+import { type BlockHeader, headerCodec } from '../block.ts';
 import {
-  blockIdCodec,
   boundedList,
   type Codec,
   decode,
   encode,
-  nodeIdCodec,
   optional,
   safeU64,
   signatureCodec,
   tagged,
   transactionIdCodec,
 } from '../codec.ts';
-import type { BlockId, NodeId, TransactionId } from '../ids.ts';
+import type { TransactionId } from '../ids.ts';
+import {
+  type Certificate,
+  certificateCodec,
+  type Position,
+  positionCodec,
+  type Vote,
+  voteCodec,
+} from './votes.ts';
 
 /** What committee members say to each other, and the records they keep of it. Formats are strict and bounded. */
 
-export const SEATS_MAX = 64;
 export const NULLIFICATIONS_MAX = 64;
 export const VIEWS_ASKED_MAX = 32;
+export const ECHOED_VOTES_MAX = 64;
 const TRANSACTION_IDS_MAX = 2_000;
-
-/** What a notarize or finalize vote is for. */
-export interface Position {
-  readonly view: number;
-  readonly parentView: number;
-  readonly height: number;
-  readonly blockId: BlockId;
-}
-
-export type VoteType = 'notarize' | 'nullify' | 'finalize';
-
-export interface Vote {
-  readonly type: VoteType;
-  readonly epoch: number;
-  readonly view: number;
-  /** Absent exactly for `nullify`. */
-  readonly position: Position | undefined;
-  readonly signer: NodeId;
-  readonly signature: Uint8Array;
-}
-
-/** A quorum of votes of one type for one thing: Notarization, Nullification or Finalization. */
-export interface Certificate {
-  readonly type: VoteType;
-  readonly epoch: number;
-  readonly view: number;
-  readonly position: Position | undefined;
-  /** A bit a seat in the order of seat ids, most significant bit first. */
-  readonly bitmap: Uint8Array;
-  /** One a set bit, in order. */
-  readonly signatures: readonly Uint8Array[];
-}
 
 /** A leader's proposal. It justifies itself: the parent's Notarization and the Nullifications between. */
 export interface Proposal {
@@ -72,6 +46,16 @@ export interface Status {
   readonly finalization: Certificate | undefined;
   /** What let the sender into its view. */
   readonly entry: Certificate | undefined;
+  /** The sender just started and asks every member what it heard from it before. */
+  readonly recovering: boolean;
+}
+
+/** What a member heard from one that just started: the votes of it that it knows, and how far the others are. */
+export interface Echo {
+  readonly epoch: number;
+  readonly votes: readonly Vote[];
+  readonly finalization: Certificate | undefined;
+  readonly entry: Certificate | undefined;
 }
 
 export type ConsensusMessage =
@@ -79,62 +63,13 @@ export type ConsensusMessage =
   | { readonly kind: 'vote'; readonly vote: Vote }
   | { readonly kind: 'certificate'; readonly certificate: Certificate }
   | ({ readonly kind: 'status' } & Status)
+  | ({ readonly kind: 'echo' } & Echo)
   | { readonly kind: 'get-certificates'; readonly epoch: number; readonly views: readonly number[] };
 
 /** What is kept in the write-ahead log: own votes, and certificates above the final block. */
 export type LogRecord =
   | { readonly kind: 'vote'; readonly vote: Vote }
   | { readonly kind: 'certificate'; readonly certificate: Certificate };
-
-const positionCodec = P.struct({
-  view: safeU64,
-  parentView: safeU64,
-  height: safeU64,
-  blockId: blockIdCodec,
-}) as Codec<Position>;
-
-const typeCodec = P.map(P.U8, { notarize: 1, nullify: 2, finalize: 3 }) as Codec<VoteType>;
-
-/** A nullification is for a view, everything else for a position in it. */
-function coherent<T extends Pick<Vote, 'type' | 'view' | 'position'>>(codec: Codec<T>): Codec<T> {
-  return P.validate(codec, (value: T) => {
-    if ((value.type === 'nullify') !== (value.position === undefined))
-      throw new Error('a position exactly where one is voted for');
-    if (value.position !== undefined && value.position.view !== value.view)
-      throw new Error('a position of that view');
-    return value;
-  });
-}
-
-const voteCodec = coherent(
-  P.struct({
-    type: typeCodec,
-    epoch: safeU64,
-    view: safeU64,
-    position: optional(positionCodec),
-    signer: nodeIdCodec,
-    signature: signatureCodec,
-  }) as unknown as Codec<Vote>,
-);
-
-const certificateCodec = coherent(
-  P.struct({
-    type: typeCodec,
-    epoch: safeU64,
-    view: safeU64,
-    position: optional(positionCodec),
-    bitmap: P.validate(P.bytes(P.U8), (bytes: Uint8Array) => {
-      if (bytes.length < 1 || bytes.length > SEATS_MAX / 8) throw new Error('a bitmap of 1 to 8 bytes');
-      return bytes;
-    }),
-    signatures: boundedList(SEATS_MAX, signatureCodec),
-  }) as unknown as Codec<Certificate>,
-);
-
-const headerCodec: Codec<BlockHeader> = P.apply(P.bytes(HEADER_BYTES), {
-  encode: (bytes: Uint8Array) => decodeHeader(bytes),
-  decode: (header: BlockHeader) => encodeHeader(header),
-});
 
 const messageCodec = tagged({
   proposal: [
@@ -156,6 +91,16 @@ const messageCodec = tagged({
     P.struct({
       epoch: safeU64,
       finalView: safeU64,
+      finalization: optional(certificateCodec),
+      entry: optional(certificateCodec),
+      recovering: P.bool,
+    }),
+  ],
+  echo: [
+    6,
+    P.struct({
+      epoch: safeU64,
+      votes: boundedList(ECHOED_VOTES_MAX, voteCodec),
       finalization: optional(certificateCodec),
       entry: optional(certificateCodec),
     }),
@@ -184,13 +129,3 @@ export const encodeCertificate = (certificate: Certificate): Uint8Array =>
 /** Throws LedgerError `malformed`. */
 export const decodeCertificate = (bytes: Uint8Array): Certificate =>
   decode(certificateCodec, bytes, 'a certificate');
-
-/** Positions are equal in all parts or not at all: a vote for one says nothing of another. */
-export function positionKey({ view, parentView, height, blockId }: Position): string {
-  return `${view}.${parentView}.${height}.${blockId}`;
-}
-
-/** The bytes that votes for a position sign. */
-export function positionBytes(position: Position): Uint8Array {
-  return positionCodec.encode(position);
-}

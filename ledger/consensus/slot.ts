@@ -1,6 +1,7 @@
 import type { BlockHeader } from '../block.ts';
 import type { NodeId } from '../ids.ts';
-import { type Certificate, type Position, type Proposal, positionKey, type VoteType } from './messages.ts';
+import type { Proposal } from './messages.ts';
+import { type Certificate, type Position, positionKey, type VoteType } from './votes.ts';
 
 /** What is known of one view. */
 export interface Slot {
@@ -48,6 +49,16 @@ export class Tally {
     const entry = this.#byPosition.get(key) ?? { position, votes: new Map<number, Uint8Array>() };
     entry.votes.set(seat, signature);
     this.#byPosition.set(key, entry);
+  }
+
+  /** What a seat voted for, and its signature. */
+  voteOf(seat: number): { readonly position: Position; readonly signature: Uint8Array } | undefined {
+    if (!this.#voters.has(seat)) return undefined;
+    for (const { position, votes } of this.#byPosition.values()) {
+      const signature = votes.get(seat);
+      if (signature !== undefined) return { position, signature };
+    }
+    return undefined;
   }
 
   /** The position that a quorum voted for. */

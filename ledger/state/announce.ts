@@ -2,7 +2,7 @@ import { demand } from '../errors.ts';
 import type { BodyOf, StorageOffer } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import type { StateDraft } from './draft.ts';
-import { NODES } from './entities.ts';
+import { NODES, TOMBSTONES } from './entities.ts';
 
 const COLLATERAL_PERCENT_MAX = 1_000;
 const PERIODS_MAX = 1_048_576;
@@ -12,6 +12,11 @@ export function applyAnnounce(state: StateDraft, context: OperationContext, body
   const node = state.read(NODES, body.nodeId);
   demand(node !== undefined, 'node-unknown', 'no claimed TPM is bound to this node key');
   demand(node.ownerId === context.sender, 'not-owner', "only the owner of the node's TPM may announce it");
+  demand(
+    body.storageOffer === undefined || state.read(TOMBSTONES, node.ekId) === undefined,
+    'tpm-tombstoned',
+    'this TPM signed contradicting votes and offers nothing any more',
+  );
   for (const address of body.addresses) {
     demand(/^[^\s/]{1,249}:\d{1,5}$/.test(address), 'bad-record', 'expected addresses such as host:7000');
   }

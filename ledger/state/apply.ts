@@ -19,7 +19,10 @@ import {
   type StateReader,
 } from './draft.ts';
 import { ACCOUNTS, BEACONS, CLOCK, type Clock } from './entities.ts';
+import { committeeOf, epochOf, turnEpoch } from './epoch-turn.ts';
 import type { LedgerEvent } from './events.ts';
+import { applyMisconduct } from './misconduct.ts';
+import { applySeat } from './seat.ts';
 import { applyStorageClose } from './storage-close.ts';
 import { applyStorageOpen } from './storage-open.ts';
 import { applyStorageRevise } from './storage-revise.ts';
@@ -34,8 +37,6 @@ export interface BlockContext {
   readonly parentId: BlockId;
   readonly timestampMs: number;
   readonly proposer: NodeId;
-  /** Where the fees go; `undefined` burns them. */
-  readonly feeAccountId: AccountId | undefined;
 }
 
 /** An event and the transaction that caused it; none for what time did. */
@@ -48,6 +49,8 @@ export interface BlockOutcome {
   readonly changes: StateChanges;
   readonly events: readonly TracedEvent[];
   readonly feesGrains: Grains;
+  /** Who votes from the next block on, when this one is the last of its epoch. */
+  readonly nextCommittee: readonly Seat[] | undefined;
 }
 
 export interface BlockExecution {
@@ -79,6 +82,7 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
   const state = new StateDraft(below);
   const events: TracedEvent[] = [];
   let fees = 0n;
+  let convicted = false;
 
   const before = clockOf(state);
   const clock = turnClock(before, block.timestampMs, rules.parameters.periodMs);
@@ -137,7 +141,19 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
       if (body.kind !== 'claim') takeFee(draft, sender, feeGrains);
       applyBody(
         draft,
-        { ...rules, height: block.height, period, sender, transactionId, emit, pay },
+        {
+          ...rules,
+          height: block.height,
+          period,
+          timestampMs: block.timestampMs,
+          sender,
+          transactionId,
+          emit,
+          pay,
+          endEpoch: () => {
+            convicted = true;
+          },
+        },
         transaction,
       );
       if (body.kind === 'claim') takeFee(draft, sender, feeGrains);
@@ -147,10 +163,14 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
     },
     finish() {
       const feesGrains = grains(fees);
-      if (block.feeAccountId === undefined) moveSupply(state, { burned: feesGrains });
-      else credit(state, block.feeAccountId, feesGrains);
-      reporter(undefined).pay({ reason: 'fee', to: block.feeAccountId, amountGrains: feesGrains, period });
-      return { changes: state.changes(), events, feesGrains };
+      const feeAccountId = committeeOf(state).find((seat) => seat.nodeId === block.proposer)?.accountId;
+      if (feeAccountId === undefined) moveSupply(state, { burned: feesGrains });
+      else credit(state, feeAccountId, feesGrains);
+      reporter(undefined).pay({ reason: 'fee', to: feeAccountId, amountGrains: feesGrains, period });
+      const nextCommittee = turnEpoch(state, { ...block, forced: convicted }, rules.parameters);
+      if (nextCommittee !== undefined)
+        record(undefined, { kind: 'epoch', epoch: epochOf(state).epoch, seats: nextCommittee });
+      return { changes: state.changes(), events, feesGrains, nextCommittee };
     },
   };
 }
@@ -192,12 +212,13 @@ function applyBody(state: StateDraft, context: OperationContext, { body }: Trans
     case 'storage.close':
       applyStorageClose(state, context, body);
       break;
+    case 'seat':
+      applySeat(state, context, body);
+      break;
+    case 'misconduct':
+      applyMisconduct(state, context, body);
+      break;
     default:
       body satisfies never;
   }
-}
-
-/** The account of the seat that proposed. */
-export function feeAccountOf(seats: readonly Seat[], proposer: NodeId): AccountId | undefined {
-  return seats.find((seat) => seat.nodeId === proposer)?.accountId;
 }

@@ -5,7 +5,7 @@ import { checkClaimStatement } from '../tpm/claim-statement.ts';
 import { type BodyOf, bindingDigest, type ClaimStatement } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import { credit, moveSupply, type StateDraft } from './draft.ts';
-import { NODES, TPMS } from './entities.ts';
+import { NODES, TOMBSTONES, TPMS } from './entities.ts';
 
 function checkStatement(
   { chainId, chainKind, issuers, sender }: OperationContext,
@@ -37,6 +37,7 @@ function checkStatement(
 export function applyClaim(state: StateDraft, context: OperationContext, body: BodyOf<'claim'>): void {
   const { ekId, denominationGrains } = checkStatement(context, body);
   demand(state.read(TPMS, ekId) === undefined, 'already-claimed', 'this TPM was claimed before');
+  demandStanding(state, ekId);
   demand(
     state.read(NODES, body.nodeId) === undefined,
     'node-already-bound',
@@ -60,6 +61,7 @@ export function applyRebind(state: StateDraft, context: OperationContext, body: 
   const tpm = state.read(TPMS, body.ekId);
   demand(tpm !== undefined, 'tpm-unknown', 'this TPM was never claimed');
   demand(tpm.ownerId === context.sender, 'not-owner', 'only the owner of a TPM may rebind it');
+  demandStanding(state, body.ekId);
   const { ekId } = checkStatement(context, body);
   demand(ekId === body.ekId, 'attest-signer', 'the statement is of another TPM');
   demand(
@@ -71,6 +73,15 @@ export function applyRebind(state: StateDraft, context: OperationContext, body: 
   state.write(TPMS, ekId, { ...tpm, nodeId: body.nodeId });
   bindNode(state, context, ekId, body.nodeId);
   context.emit({ kind: 'rebound', ekId, from: tpm.nodeId, to: body.nodeId });
+}
+
+/** Refuses a TPM that was convicted of contradicting votes. */
+function demandStanding(state: StateDraft, ekId: EkId): void {
+  demand(
+    state.read(TOMBSTONES, ekId) === undefined,
+    'tpm-tombstoned',
+    'this TPM signed contradicting votes and takes part no more',
+  );
 }
 
 function bindNode(

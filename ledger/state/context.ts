@@ -17,8 +17,11 @@ export type PaymentParts = Partial<Payment> & Pick<Payment, 'reason' | 'amountGr
 export interface OperationContext extends ChainRules {
   readonly height: number;
   readonly period: number;
+  readonly timestampMs: number;
   readonly sender: AccountId;
   readonly transactionId: TransactionId;
   emit(event: LedgerEvent): void;
   pay(payment: PaymentParts): void;
+  /** Makes this block the last of its epoch. */
+  endEpoch(): void;
 }

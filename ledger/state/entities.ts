@@ -12,7 +12,7 @@ import {
   optional,
   safeU64,
 } from '../codec.ts';
-import type { Seat } from '../genesis.ts';
+import { type Seat, seatCodec } from '../genesis.ts';
 import type { Grains } from '../grains.ts';
 import type { AccountId, ContractId, EkId, Hash, NodeId } from '../ids.ts';
 import { type StorageOffer, storageOfferCodec } from '../transaction.ts';
@@ -176,10 +176,38 @@ export const CLOCK = table<'clock', Clock>('clock', {
 });
 
 export const COMMITTEES = table<string, Committee>('committee', {
-  seats: boundedList(64, P.struct({ seatId: hashCodec, nodeId: nodeIdCodec, accountId: accountIdCodec })),
+  seats: boundedList(64, seatCodec),
 });
 
 export const BEACONS = table<string, { readonly beacon: Hash }>('beacon', { beacon: hashCodec });
+
+/** Where the ledger stands in the sequence of committees. */
+export interface Epoch {
+  readonly epoch: number;
+  /** Ledger time from which its length counts. */
+  readonly startedMs: number;
+}
+
+/** A TPM whose owner takes part in consensus, or did until lately. */
+export interface SeatEntry {
+  readonly bondGrains: Grains;
+  readonly renewedMs: number;
+  /** Where it is in the pool; absent when it left or was not renewed. */
+  readonly place: number | undefined;
+  readonly leftMs: number | undefined;
+}
+
+export const EPOCH = table<'epoch', Epoch>('epoch', { epoch: safeU64, startedMs: safeU64 });
+export const SEATS = table<EkId, SeatEntry>('seat', {
+  bondGrains: grainsCodec,
+  renewedMs: safeU64,
+  place: optional(P.U32BE),
+  leftMs: optional(safeU64),
+});
+export const SEAT_POOL = table<'pool', { readonly count: number }>('seat-pool', { count: P.U32BE });
+export const SEAT_PLACES = table<string, { readonly ekId: EkId }>('seat-place', { ekId: ekIdCodec });
+/** TPMs that signed contradicting votes. */
+export const TOMBSTONES = table<EkId, { readonly height: number }>('tombstone', { height: safeU64 });
 
 /** Contracts by the period in which they must be looked at: a count a period, and the entries by position. */
 export const DUE_COUNTS = table<string, { readonly count: number }>('due-count', { count: P.U32BE });

@@ -1,3 +1,4 @@
+import type { Seat } from '../genesis.ts';
 import type { Grains } from '../grains.ts';
 import type { AccountId, ContractId, EkId, NodeId } from '../ids.ts';
 import type { StorageContract } from './entities.ts';
@@ -11,6 +12,8 @@ export type LedgerEvent =
   | { readonly kind: 'claimed'; readonly ekId: EkId; readonly accountId: AccountId; readonly nodeId: NodeId }
   | { readonly kind: 'rebound'; readonly ekId: EkId; readonly from: NodeId; readonly to: NodeId }
   | { readonly kind: 'announced'; readonly nodeId: NodeId }
+  | { readonly kind: 'convicted'; readonly ekId: EkId; readonly nodeId: NodeId }
+  | { readonly kind: 'epoch'; readonly epoch: number; readonly seats: readonly Seat[] }
   | { readonly kind: 'contract-opened'; readonly contractId: ContractId; readonly contract: StorageContract }
   | { readonly kind: 'contract-revised'; readonly contractId: ContractId; readonly contract: StorageContract }
   | {
@@ -41,7 +44,10 @@ export interface Payment {
     | 'egress'
     | 'penalty'
     | 'refund'
-    | 'collateral-return';
+    | 'collateral-return'
+    | 'bond'
+    | 'bond-return'
+    | 'bond-burned';
   /** Who paid, when an account did (or, for storage and egress, the renter whose escrow did). */
   readonly from: AccountId | undefined;
   /** Who got it, when an account did. */

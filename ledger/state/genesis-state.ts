@@ -1,7 +1,7 @@
 import type { Genesis } from '../genesis.ts';
 import { ZERO_GRAINS } from '../grains.ts';
 import { type StateChanges, StateDraft } from './draft.ts';
-import { CLOCK, COMMITTEES, SUPPLY } from './entities.ts';
+import { CLOCK, COMMITTEES, EPOCH, SUPPLY } from './entities.ts';
 
 /** The rows of height 0: no money, period 0, the first committee. */
 export function genesisChanges(genesis: Genesis): StateChanges {
@@ -19,6 +19,7 @@ export function genesisChanges(genesis: Genesis): StateChanges {
     duePeriod: 0,
     dueIndex: 0,
   });
+  state.write(EPOCH, 'epoch', { epoch: 0, startedMs: genesis.timestampMs });
   state.write(COMMITTEES, '0', { seats: genesis.committee });
   return state.changes();
 }

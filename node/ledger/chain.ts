@@ -3,12 +3,14 @@ import {
   type Block,
   type BlockHeader,
   blockIdOf,
+  committeeHash,
   encodeBlock,
   HEADER_BYTES,
   txRootOf,
 } from '../../ledger/block.ts';
 import { toHex } from '../../ledger/bytes.ts';
 import { commit, type PageChanges, type PageReader } from '../../ledger/commitment/commitment.ts';
+import { decodeCertificate } from '../../ledger/consensus/messages.ts';
 import { verify } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
@@ -19,12 +21,12 @@ import {
   type BlockExecution,
   type BlockOutcome,
   beginBlock,
-  feeAccountOf,
   periodTurnDue,
   type TracedEvent,
 } from '../../ledger/state/apply.ts';
 import type { ChainRules } from '../../ledger/state/context.ts';
 import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
+import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { type FinalRecord, LedgerStore } from './ledger-store.ts';
@@ -104,6 +106,21 @@ export class Chain {
     return id === this.final.id || this.#overlays.has(id);
   }
 
+  /** The epoch of the next block. */
+  get epoch(): number {
+    return epochOf(this.state).epoch;
+  }
+
+  /** Who votes on the next block. */
+  get seats(): readonly Seat[] {
+    return committeeOf(this.state);
+  }
+
+  /** The committee after an executed block that is the last of its epoch. */
+  nextSeats(id: BlockId): readonly Seat[] | undefined {
+    return this.#overlays.get(id)?.outcome.nextCommittee;
+  }
+
   header(id: BlockId): BlockHeader | undefined {
     return this.#overlays.get(id)?.block.header ?? this.store.header(id);
   }
@@ -160,19 +177,12 @@ export class Chain {
     return true;
   }
 
-  #begin(
-    parentId: BlockId,
-    parent: BlockHeader,
-    timestampMs: number,
-    proposer: NodeId,
-    seats: readonly Seat[],
-  ): BlockExecution {
+  #begin(parentId: BlockId, parent: BlockHeader, timestampMs: number, proposer: NodeId): BlockExecution {
     return beginBlock(this.stateAfter(parentId), this.rules, {
       height: parent.height + 1,
       parentId,
       timestampMs,
       proposer,
-      feeAccountId: feeAccountOf(seats, proposer),
     });
   }
 
@@ -185,7 +195,7 @@ export class Chain {
    * Executes a block whose parent's state is at hand and keeps its overlay. The caller has checked view, epoch and leader.
    * Throws LedgerError (`bad-block`, `bad-state-root`, or what a transaction was refused for).
    */
-  async execute(block: Block, seats: readonly Seat[]): Promise<BlockId> {
+  async execute(block: Block): Promise<BlockId> {
     const { header, transactions } = block;
     const id = blockIdOf(header);
     if (this.#overlays.has(id)) return id;
@@ -198,6 +208,8 @@ export class Chain {
       'bad-block',
       `expected height ${parent.height + 1}, got ${header.height}`,
     );
+    const { epoch } = epochOf(this.stateAfter(header.parentId));
+    demand(header.epoch === epoch, 'bad-block', `expected epoch ${epoch}, got ${header.epoch}`);
     demand(header.timestampMs > parent.timestampMs, 'bad-block', 'a block is later than its parent');
     demand(transactions.length <= parameters.blockTransactionsMax, 'bad-block', 'too many transactions');
     demand(
@@ -205,7 +217,7 @@ export class Chain {
       'bad-block',
       'an empty block is only for the first of a period in which contracts live',
     );
-    const execution = this.#begin(header.parentId, parent, header.timestampMs, header.proposer, seats);
+    const execution = this.#begin(header.parentId, parent, header.timestampMs, header.proposer);
     let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
     let sliceMs = performance.now();
     for (const transaction of transactions) {
@@ -224,6 +236,11 @@ export class Chain {
       }
     }
     const outcome = execution.finish();
+    demand(
+      header.nextCommitteeHash === nextCommitteeHashOf(outcome),
+      'bad-block',
+      'the header names another next committee',
+    );
     const { root, pages } = commit(this.#pagesAfter(header.parentId), outcome.changes);
     demand(
       root === header.stateRoot,
@@ -241,14 +258,13 @@ export class Chain {
   async build(
     request: BuildRequest,
     candidates: Iterable<PooledTransaction>,
-    seats: readonly Seat[],
     refused: (pooled: PooledTransaction, error: LedgerError) => void,
   ): Promise<Block | undefined> {
     const parent = this.header(request.parentId);
     invariant(parent !== undefined, 'building on a block that is unknown');
     const { parameters, chainId } = this.rules;
     const timestampMs = Math.max(request.nowMs, parent.timestampMs + 1);
-    const execution = this.#begin(request.parentId, parent, timestampMs, request.proposer, seats);
+    const execution = this.#begin(request.parentId, parent, timestampMs, request.proposer);
     const included: PooledTransaction[] = [];
     let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
     let sliceMs = performance.now();
@@ -283,7 +299,7 @@ export class Chain {
         proposer: request.proposer,
         txRoot: txRootOf(included.map((pooled) => pooled.bytes)),
         stateRoot: root,
-        nextCommitteeHash: ZERO_HASH as Hash,
+        nextCommitteeHash: nextCommitteeHashOf(outcome),
       },
       transactions: included.map((pooled) => pooled.transaction),
     };
@@ -323,6 +339,14 @@ export class Chain {
       blocks: overlays.map((overlay) => overlay.block),
       abandoned: abandoned.map((overlay) => overlay.block),
       index: index.changes(),
+      boundary:
+        at.certificate === undefined || last.outcome.nextCommittee === undefined
+          ? undefined
+          : {
+              header: last.block.header,
+              certificate: decodeCertificate(at.certificate),
+              nextSeats: last.outcome.nextCommittee,
+            },
       final: {
         id: last.id,
         height: last.block.header.height,
@@ -343,6 +367,11 @@ export class Chain {
       (overlay.id === last.id || lives(this.#overlays.get(overlay.block.header.parentId)));
     return [...this.#overlays.values()].filter((overlay) => !becomeFinal.has(overlay.id) && !lives(overlay));
   }
+}
+
+/** The hash of the next committee where a block is the last of its epoch, zero elsewhere. */
+function nextCommitteeHashOf({ nextCommittee }: BlockOutcome): Hash {
+  return nextCommittee === undefined ? ZERO_HASH : committeeHash(nextCommittee);
 }
 
 function base64(bytes: Uint8Array | undefined): string | undefined {

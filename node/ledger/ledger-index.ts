@@ -157,6 +157,8 @@ export class IndexBatch {
         case 'rebound':
         case 'announced':
         case 'contract-revised':
+        case 'convicted':
+        case 'epoch':
           break;
         default:
           event satisfies never;
@@ -176,7 +178,8 @@ export class IndexBatch {
   ): void {
     const { from, to, reason, amountGrains, contractId, period } = payment;
     // Storage and egress come out of the escrow, penalties out of the collateral: those balances moved before.
-    const leftBalance = reason === 'transfer' || reason === 'escrow' || reason === 'collateral';
+    const leftBalance =
+      reason === 'transfer' || reason === 'escrow' || reason === 'collateral' || reason === 'bond';
     const entry = (direction: 'in' | 'out', otherId: AccountId | undefined): HistoryEntry => ({
       ...at,
       reason,

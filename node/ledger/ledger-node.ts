@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Block, blockIdOf, decodeBlock, encodeBlock, txRootOf } from '../../ledger/block.ts';
-import { concat } from '../../ledger/bytes.ts';
-import { Consensus, type ConsensusEvent, type Effect } from '../../ledger/consensus/consensus.ts';
+import { concat, fromHex, toHex } from '../../ledger/bytes.ts';
+import { Consensus } from '../../ledger/consensus/consensus.ts';
+import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
 import {
-  type Certificate,
   decodeCertificate,
   decodeMessage,
   decodeRecord,
@@ -12,12 +13,11 @@ import {
   encodeMessage,
   encodeRecord,
   type LogRecord,
-  type Position,
   type Proposal,
 } from '../../ledger/consensus/messages.ts';
+import type { Certificate, Position, Vote } from '../../ledger/consensus/votes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { LedgerError } from '../../ledger/errors.ts';
-import type { Seat } from '../../ledger/genesis.ts';
 import type { BlockId, NodeId, TransactionId } from '../../ledger/ids.ts';
 import { Mempool, type PooledTransaction } from '../../ledger/mempool.ts';
 import { clockOf } from '../../ledger/state/draft.ts';
@@ -65,6 +65,33 @@ export interface LedgerNodeOptions {
 
 const RECORD_TAG = Uint8Array.of(1);
 const BLOCK_TAG = Uint8Array.of(2);
+const LOG_ID_TAG = Uint8Array.of(3);
+
+function logIdRecord(logId: string | undefined): Uint8Array {
+  return concat(LOG_ID_TAG, fromHex(logId ?? '') ?? new Uint8Array(0));
+}
+
+/**
+ * A log without the id that the ledger remembers is not the one this node voted with: it may have signed what it does
+ * not know, and abstains until the epoch ends. A committee of one has nobody to contradict.
+ */
+async function recogniseLog(
+  { chain, logger }: LedgerNodeOptions,
+  log: WriteAheadLog,
+  found: string | undefined,
+): Promise<void> {
+  const { voting } = chain.store;
+  if (found !== undefined && found === voting.logId) return;
+  const lost = voting.logId !== undefined && chain.seats.length > 1;
+  if (lost)
+    logger.error('the vote log is not the one this node voted with: it abstains until the epoch ends');
+  const logId = found ?? toHex(randomBytes(16));
+  if (found === undefined) {
+    log.append(logIdRecord(logId));
+    await log.sync();
+  }
+  await chain.store.setVoting({ logId, abstainEpoch: lost ? chain.epoch : voting.abstainEpoch });
+}
 
 type Work =
   | { readonly kind: 'event'; readonly event: ConsensusEvent }
@@ -77,13 +104,13 @@ export class LedgerNode {
   readonly #network: Network;
   readonly #log: WriteAheadLog;
   readonly #consensus: Consensus;
-  readonly #seats: readonly Seat[];
   readonly #abort = new AbortController();
   readonly #queue: Work[] = [];
   readonly #arrived = new Map<BlockId, Block>();
   readonly #logged = new Set<BlockId>();
   readonly #refusals = new Map<TransactionId, number>();
   readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
+  readonly #evidenceListeners = new Set<(first: Vote, second: Vote) => void>();
   readonly #blockListeners = new Set<() => void>();
   readonly #finalityMs: number[] = [];
   #running: Promise<void> | undefined;
@@ -105,12 +132,11 @@ export class LedgerNode {
     this.chain = options.chain;
     this.#network = options.network;
     this.#log = log;
-    this.#seats = options.chain.genesis.committee;
     const { final } = options.chain;
     this.#consensus = new Consensus({
       chainId: options.chain.rules.chainId,
-      epoch: final.epoch,
-      seats: this.#seats,
+      epoch: options.chain.epoch,
+      seats: options.chain.seats,
       self: { nodeId: options.nodeId, sign: (digest) => sign(digest, options.nodeSecret) },
       final: {
         epoch: final.epoch,
@@ -123,6 +149,7 @@ export class LedgerNode {
             : decodeCertificate(Buffer.from(final.certificate, 'base64')),
       },
       records,
+      abstainEpoch: options.chain.store.voting.abstainEpoch,
       nowMs: Date.now(),
       salt: Number.parseInt(options.nodeId.slice(-4), 16),
     });
@@ -140,13 +167,16 @@ export class LedgerNode {
     const { log, frames } = await WriteAheadLog.open(join(options.folder, 'consensus.log'));
     const records: LogRecord[] = [];
     const blocks: Block[] = [];
+    let logId: string | undefined;
     for (const { payload } of frames) {
-      if (payload[0] === RECORD_TAG[0]) records.push(decodeRecord(payload.subarray(1)));
+      if (payload[0] === LOG_ID_TAG[0]) logId = toHex(payload.subarray(1));
+      else if (payload[0] === RECORD_TAG[0]) records.push(decodeRecord(payload.subarray(1)));
       else {
         const block = decodeBlock(payload.subarray(1));
         if (block.header.height > options.chain.final.height) blocks.push(block);
       }
     }
+    await recogniseLog(options, log, logId);
     const node = new LedgerNode(options, log, records, blocks);
     node.#serve();
     node.#post({ kind: 'tick' });
@@ -159,6 +189,15 @@ export class LedgerNode {
 
   get isMember(): boolean {
     return this.#consensus.isMember;
+  }
+
+  /** Whether this member votes, still asks what it signed before, or may not vote in this epoch. */
+  get franchise(): Consensus['franchise'] {
+    return this.#consensus.franchise;
+  }
+
+  get epoch(): number {
+    return this.#consensus.committee.epoch;
   }
 
   get quorum(): number {
@@ -193,6 +232,12 @@ export class LedgerNode {
   onFinal(listener: (blocks: readonly FinalBlock[]) => void): () => void {
     this.#finalListeners.add(listener);
     return () => this.#finalListeners.delete(listener);
+  }
+
+  /** Called with two votes of one member that contradict. */
+  onEvidence(listener: (first: Vote, second: Vote) => void): () => void {
+    this.#evidenceListeners.add(listener);
+    return () => this.#evidenceListeners.delete(listener);
   }
 
   /** Called when a block was executed, final or not. */
@@ -364,7 +409,7 @@ export class LedgerNode {
           const body = encodeMessage(effect.message);
           if (effect.to === 'all') this.#network.broadcast(KIND.consensus, body);
           else if (effect.to === 'members') {
-            for (const { nodeId } of this.#seats)
+            for (const { nodeId } of this.#consensus.committee.seats)
               if (nodeId !== this.#options.nodeId) this.#network.notify(nodeId, KIND.consensus, body);
           } else this.#network.notify(effect.to, KIND.consensus, body);
           break;
@@ -377,6 +422,30 @@ export class LedgerNode {
           break;
         case 'commit':
           await this.#commit(effect.certificate, effect.position);
+          break;
+        case 'send-boundary': {
+          const boundary = this.chain.store.boundary(effect.epoch);
+          if (boundary === undefined) break;
+          const { certificate } = boundary;
+          this.#network.notify(
+            effect.to,
+            KIND.consensus,
+            encodeMessage({ kind: 'certificate', certificate }),
+          );
+          break;
+        }
+        case 'epoch': {
+          const { epoch, seats } = effect;
+          this.#options.logger.info({ epoch, seats: seats.length }, 'another committee votes from here on');
+          break;
+        }
+        case 'evidence':
+          this.#options.logger.warn({ node: effect.first.signer }, 'a member signed contradicting votes');
+          for (const listener of this.#evidenceListeners) listener(effect.first, effect.second);
+          break;
+        case 'abstain':
+          this.#options.logger.error({ reason: effect.reason }, 'this node votes no more in this epoch');
+          await this.chain.store.setVoting({ ...this.chain.store.voting, abstainEpoch: effect.epoch });
           break;
         case 'halt':
           this.#halt(effect.reason);
@@ -399,12 +468,15 @@ export class LedgerNode {
         nowMs: Date.now(),
       },
       this.mempool.inOrder(this.chain.stateAfter(parentId)),
-      this.#seats,
       (pooled, error) => this.#refused(pooled, error),
     );
     if (block !== undefined) this.#executed(blockIdOf(block.header), block);
-    const transactionIds = block === undefined ? [] : block.transactions.map(transactionId);
-    this.#queue.unshift({ kind: 'event', event: { kind: 'built', view, block, transactionIds } });
+    const built = block && {
+      block,
+      transactionIds: block.transactions.map(transactionId),
+      nextSeats: this.chain.nextSeats(blockIdOf(block.header)),
+    };
+    this.#queue.unshift({ kind: 'event', event: { kind: 'built', view, built } });
   }
 
   #refused(pooled: PooledTransaction, error: LedgerError): void {
@@ -468,13 +540,16 @@ export class LedgerNode {
           const stretch = ready.slice(at, at + CATCH_UP_STRETCH);
           const isLast = next + at + stretch.length === path.length;
           if (!(await this.#inTurn(() => this.#executeStretch(stretch, final && !isLast)))) {
-            this.#post({ kind: 'verdict', blockId, valid: false });
+            this.#post({ kind: 'verdict', blockId, executed: undefined });
             return;
           }
         }
         next += ready.length;
       }
-      this.#post({ kind: 'verdict', blockId, valid: true });
+      const header = this.chain.header(blockId);
+      if (header === undefined) return;
+      const nextSeats = this.chain.nextSeats(blockId);
+      this.#post({ kind: 'verdict', blockId, executed: { header, nextSeats } });
     } catch (error) {
       if (!signal.aborted) this.#halt(error instanceof Error ? error.message : String(error), error);
     } finally {
@@ -498,7 +573,7 @@ export class LedgerNode {
       if (block === undefined) return false;
       if (!this.chain.hasState(block.header.parentId)) return block.header.height <= this.chain.final.height;
       try {
-        await this.chain.execute(block, this.#seats);
+        await this.chain.execute(block);
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;
         this.#options.logger.warn({ block: id, code: error.code, reason: error.message }, 'an invalid block');
@@ -526,6 +601,7 @@ export class LedgerNode {
     });
     if (this.#log.bytes > LOG_BYTES_MAX) {
       const payloads = [
+        logIdRecord(this.chain.store.voting.logId),
         ...this.chain.pending().map((block) => concat(BLOCK_TAG, encodeBlock(block))),
         ...this.#consensus.liveRecords().map((record) => concat(RECORD_TAG, encodeRecord(record))),
       ];

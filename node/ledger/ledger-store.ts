@@ -10,6 +10,7 @@ import {
 } from '../../ledger/block.ts';
 import { utf8 } from '../../ledger/bytes.ts';
 import { commit, type PageChanges, type PageReader, storedRoot } from '../../ledger/commitment/commitment.ts';
+import { type Boundary, decodeBoundary, encodeBoundary } from '../../ledger/consensus/trust-chain.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import type { BlockId, ChainId } from '../../ledger/ids.ts';
@@ -42,6 +43,12 @@ import { orderKey } from './state-tree.ts';
 
 /** The ledger on disk: one atomic synced batch a commit. */
 
+const VOTING_KEY = 'm/voting';
+
+function boundaryKey(epoch: number): string {
+  return `m/boundary/${sortable(epoch)}`;
+}
+
 /** The newest final block, and what consensus needs to go on from it. */
 export interface FinalRecord {
   readonly id: BlockId;
@@ -51,6 +58,12 @@ export interface FinalRecord {
   readonly timestampMs: number;
   /** The encoded Finalization, base64; absent at genesis. */
   readonly certificate: string | undefined;
+}
+
+/** Which vote log belongs to this ledger, and the epoch in which this node may not vote because it lost one. */
+export interface VotingRecord {
+  readonly logId: string | undefined;
+  readonly abstainEpoch: number | undefined;
 }
 
 /** Index entries by key; `undefined` removes the entry. */
@@ -166,6 +179,27 @@ export class LedgerStore {
     return ids;
   }
 
+  /** The block that ended an epoch, with what proves it. */
+  boundary(epoch: number): Boundary | undefined {
+    const bytes = this.database.getSync(boundaryKey(epoch));
+    return bytes === undefined ? undefined : decodeBoundary(bytes);
+  }
+
+  /** What this node must remember of its own votes; see `VotingRecord`. */
+  get voting(): VotingRecord {
+    return (
+      readJson<VotingRecord>(this.database.getSync(VOTING_KEY)) ?? {
+        logId: undefined,
+        abstainEpoch: undefined,
+      }
+    );
+  }
+
+  /** On disk when it resolves. */
+  async setVoting(record: VotingRecord): Promise<void> {
+    await this.database.put(VOTING_KEY, jsonBytes(record), { sync: true });
+  }
+
   /** A JSON value of the indexes. */
   index<T>(key: string): T | undefined {
     return readJson<T>(this.database.getSync(`i/${key}`));
@@ -213,6 +247,7 @@ export class LedgerStore {
     readonly blocks: readonly Block[];
     readonly abandoned: readonly Block[];
     readonly index: IndexChanges;
+    readonly boundary: Boundary | undefined;
     readonly final: FinalRecord;
   }): Promise<void> {
     const batch = this.database.batch();
@@ -221,6 +256,8 @@ export class LedgerStore {
     for (const pages of parts.pages) addChanges(batch, pagesAt(this.#place), pages);
     for (const block of parts.blocks) addBlock(batch, block, true);
     for (const block of parts.abandoned) addBlock(batch, block, false);
+    if (parts.boundary !== undefined)
+      batch.put(boundaryKey(parts.boundary.header.epoch), encodeBoundary(parts.boundary));
     batch.put(FINAL_KEY, jsonBytes(parts.final));
     await batch.write({ sync: true });
     this.#final = parts.final;

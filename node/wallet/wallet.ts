@@ -1,7 +1,8 @@
 import { LedgerError } from '../../ledger/errors.ts';
+import type { Seat } from '../../ledger/genesis.ts';
 import { type Grains, grains } from '../../ledger/grains.ts';
-import type { AccountId, NodeId, TransactionId } from '../../ledger/ids.ts';
-import { beginBlock, feeAccountOf } from '../../ledger/state/apply.ts';
+import type { AccountId, TransactionId } from '../../ledger/ids.ts';
+import { beginBlock } from '../../ledger/state/apply.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import {
   encodeTransaction,
@@ -130,13 +131,11 @@ export class Wallet {
   /** Executes the waiting transactions on the newest final state. Throws what the last is refused for, if `strict`. */
   #tryOut(transactions: readonly Transaction[], strict: boolean): LedgerError | undefined {
     const { chain } = this.#ledger;
-    const proposer = chain.genesis.committee[0]?.nodeId as NodeId;
     const execution = beginBlock(chain.state, chain.rules, {
       height: chain.final.height + 1,
       parentId: chain.final.id,
       timestampMs: Math.max(Date.now(), chain.final.timestampMs + 1),
-      proposer,
-      feeAccountId: feeAccountOf(chain.genesis.committee, proposer),
+      proposer: (chain.seats[0] as Seat).nodeId,
     });
     for (const [i, transaction] of transactions.entries()) {
       try {

@@ -1,13 +1,28 @@
 import { parseArgs } from 'node:util';
-import { simulate } from './world.ts';
+import { FAULTS, type Fault, type Outcome, simulate } from './world.ts';
 
-/** `npm run test:simulation -- --seeds N --first-seed S`, or `-- --replay SEED`: runs seeds and closes with one line. */
+/**
+ * `npm run test:simulation -- --seeds N --first-seed S` runs seeds and closes with one line; `-- --replay SEED` runs one
+ * again exactly; `-- --shrink SEED` finds the faults that its failure needs.
+ */
+
+/** Every so many seeds one runs with real signatures. */
+const REAL_EVERY = 100;
 
 export interface CampaignResult {
   readonly seeds: number;
   readonly failures: readonly string[];
   readonly virtualHours: number;
   readonly counters: ReadonlyMap<string, number>;
+}
+
+/** One seed, as a campaign runs it. */
+export function runSeed(seed: number, without: ReadonlySet<Fault> = new Set()): Outcome {
+  return simulate(seed, { realSignatures: seed % REAL_EVERY === 0, without });
+}
+
+export function failureOf({ violation, stalled }: Outcome): string | undefined {
+  return violation ?? stalled;
 }
 
 /** Runs seeds one after another until `untilMs` (wall time) at the latest. */
@@ -21,30 +36,68 @@ export function campaign(
   let virtualMs = 0;
   let done = 0;
   for (let seed = firstSeed; seed < firstSeed + seeds && Date.now() < untilMs; seed++) {
-    const outcome = simulate(seed);
+    const outcome = runSeed(seed);
     done++;
     virtualMs += outcome.virtualMs;
     for (const [name, count] of outcome.counters) counters.set(name, (counters.get(name) ?? 0) + count);
-    const what = outcome.violation ?? outcome.stalled;
+    const what = failureOf(outcome);
     if (what !== undefined)
-      failures.push(`seed ${seed} (n=${outcome.nodes}, byzantine=${outcome.byzantine}): ${what}`);
+      failures.push(
+        `seed ${seed} (n=${outcome.nodes}, byzantine=${outcome.byzantine}): ${what}; replay: npm run test:simulation -- --replay ${seed}`,
+      );
   }
   return { seeds: done, failures, virtualHours: virtualMs / 3_600_000, counters };
 }
 
+/** The fewest kinds of faults with which a seed still fails, left out one after another. */
+export function shrink(
+  seed: number,
+): { readonly needed: readonly Fault[]; readonly what: string } | undefined {
+  let what = failureOf(runSeed(seed));
+  if (what === undefined) return undefined;
+  const without = new Set<Fault>();
+  for (const fault of FAULTS) {
+    const still = failureOf(runSeed(seed, new Set([...without, fault])));
+    if (still === undefined) continue;
+    without.add(fault);
+    what = still;
+  }
+  return { needed: FAULTS.filter((fault) => !without.has(fault)), what };
+}
+
+function wholeNumber(text: string, option: string): number {
+  if (!/^\d{1,9}$/.test(text)) {
+    console.error(`--${option}: expected a whole number, got "${text}"`);
+    process.exit(2);
+  }
+  return Number(text);
+}
+
 if (process.argv[1]?.endsWith('campaign.ts') === true) {
   const { values } = parseArgs({
-    options: { seeds: { type: 'string' }, 'first-seed': { type: 'string' }, replay: { type: 'string' } },
+    options: {
+      seeds: { type: 'string', default: '500' },
+      'first-seed': { type: 'string', default: '1' },
+      replay: { type: 'string' },
+      shrink: { type: 'string' },
+    },
   });
-  const number = (text: string | undefined, fallback: number): number =>
-    text !== undefined && /^\d+$/.test(text) ? Number(text) : fallback;
   if (values.replay !== undefined) {
-    const outcome = simulate(number(values.replay, 1));
+    const outcome = runSeed(wholeNumber(values.replay, 'replay'));
     console.log(JSON.stringify({ ...outcome, counters: Object.fromEntries(outcome.counters) }, undefined, 2));
-    process.exitCode = outcome.violation === undefined && outcome.stalled === undefined ? 0 : 1;
+    process.exitCode = failureOf(outcome) === undefined ? 0 : 1;
+  } else if (values.shrink !== undefined) {
+    const seed = wholeNumber(values.shrink, 'shrink');
+    const result = shrink(seed);
+    if (result === undefined) console.log(`seed ${seed} does not fail`);
+    else console.log(`seed ${seed} needs ${result.needed.join(', ') || 'no fault at all'}: ${result.what}`);
+    process.exitCode = result === undefined ? 0 : 1;
   } else {
     const startedMs = Date.now();
-    const result = campaign(number(values['first-seed'], 1), number(values.seeds, 500));
+    const result = campaign(
+      wholeNumber(values['first-seed'], 'first-seed'),
+      wholeNumber(values.seeds, 'seeds'),
+    );
     for (const failure of result.failures) console.log(failure);
     console.log(Object.fromEntries([...result.counters].sort()));
     const seconds = (Date.now() - startedMs) / 1_000;

@@ -1,72 +1,108 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Consensus } from '../../ledger/consensus/consensus.ts';
 import { type Mutation, simulate } from './world.ts';
 
 /**
- * Protocols that are broken on purpose: the simulator must notice each. A mutant is the real source with one line
- * changed, in a temporary folder, or a world that breaks a rule of durability.
+ * Protocols that are broken on purpose: the simulator must notice each. A mutant is a copy of the real source with one
+ * place changed, or a world that breaks a rule of durability.
  */
 export interface Mutant {
   readonly name: string;
-  readonly patch?: readonly [find: RegExp, replace: string];
+  readonly patch?: { readonly file: string; readonly find: RegExp; readonly replace: string };
   readonly mutation?: Mutation;
 }
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'finalize after nullify',
-    patch: [
-      /if \(slot\.mine\.nullify \|\| slot\.mine\.finalize !== undefined\) return;/,
-      'if (slot.mine.finalize !== undefined) return;',
-    ],
+    patch: {
+      file: 'rules/finalize.ts',
+      find: /if \(slot\.mine\.nullify \|\| slot\.mine\.finalize !== undefined\) return;/,
+      replace: 'if (slot.mine.finalize !== undefined) return;',
+    },
   },
   {
     name: 'no second proposal of a waiting tip',
-    patch: [
-      /if \(block === undefined && \(again === undefined \|\| !this\.#flushDue\(\)\)\) \{/,
-      'if (block === undefined) {',
-    ],
+    patch: {
+      file: 'rules/propose.ts',
+      find: /if \(parent\.blockId !== state\.final\.id && flushDue\(state\)\) proposeAgain\(state, parent\);\n\s+else /,
+      replace: '',
+    },
   },
   {
     name: 'a retry leaks votes that are not on disk',
-    patch: [/if \(slot\.durable\.has\(type\)\)/, 'if (slot.mine.signatures.has(type))'],
+    patch: {
+      file: 'rules/repair.ts',
+      find: /if \(slot\.durable\.has\(type\)\)/,
+      replace: 'if (slot.mine.signatures.has(type))',
+    },
   },
-  { name: 'no retry', patch: [/this\.#retry\(\);\n/, '\n'] },
-  { name: 'no status', patch: [/this\.#send\('all', \{ kind: 'status', \.\.\.this\.#status\(\) \}\);/, ''] },
+  {
+    name: 'no retry',
+    patch: { file: 'consensus.ts', find: /if \(!state\.halted\) retry\(state\);/, replace: '' },
+  },
+  { name: 'no status', patch: { file: 'consensus.ts', find: /sayStatus\(state\);/, replace: '' } },
+  { name: 'no gap repair', patch: { file: 'consensus.ts', find: /repairGaps\(state\);/, replace: '' } },
+  {
+    name: 'a parent without the nullifications between',
+    patch: {
+      file: 'rules/notarize.ts',
+      find: /if \(state\.slots\.get\(between\)\?\.nullification === undefined\) return;/,
+      replace: '',
+    },
+  },
+  {
+    name: 'votes for blocks that were not executed',
+    patch: {
+      file: 'rules/notarize.ts',
+      find: /if \(state\.blocks\.isValid\(position\.blockId\)\) castVote/,
+      replace: 'if (!state.blocks.isInvalid(position.blockId)) castVote',
+    },
+  },
+  {
+    name: 'a boundary is not proposed again',
+    patch: {
+      file: 'rules/propose.ts',
+      find: /else if \(state\.blocks\.isBoundary\(parent\.blockId\)\) \{\n\s+proposeAgain\(state, parent\);/,
+      replace: 'else if (state.blocks.isBoundary(parent.blockId)) {',
+    },
+  },
   { name: 'votes are sent before they are on disk', mutation: { sendBeforeSync: true } },
   { name: 'votes are forgotten at restart', mutation: { forgetVotesAtRestart: true } },
+  { name: 'who lost its log votes on', mutation: { ignoreAbstention: true } },
+  { name: 'nodes of an old epoch are not told', mutation: { noBoundaryReply: true } },
 ];
 
-const source = fileURLToPath(new URL('../../ledger/consensus/consensus.ts', import.meta.url));
+const repository = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The first seed that notices the mutant; `undefined` when none of them does. */
 export async function firstNotice(
   mutant: Mutant,
   seeds: number,
 ): Promise<{ readonly seed: number; readonly what: string } | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), 'blocktree-mutant-'));
+  // Inside the repository, so that the copy finds the packages.
+  const cache = join(repository, 'node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'blocktree-mutant-'));
   try {
-    let consensusClass: typeof Consensus | undefined;
+    let consensus: typeof Consensus | undefined;
     if (mutant.patch !== undefined) {
-      const [find, replace] = mutant.patch;
-      const text = readFileSync(source, 'utf8');
+      const { file, find, replace } = mutant.patch;
+      cpSync(join(repository, 'ledger'), join(folder, 'ledger'), { recursive: true });
+      const path = join(folder, 'ledger/consensus', file);
+      const text = readFileSync(path, 'utf8');
       if (!find.test(text)) throw new Error(`the mutant "${mutant.name}" does not fit the source any more`);
-      const changed = text
-        .replace(find, replace)
-        .replace(
-          /from '(\.\.?\/[^']+)'/g,
-          (_, path: string) => `from '${new URL(path, pathToFileURL(source)).href}'`,
-        );
-      const path = join(folder, 'consensus.ts');
-      writeFileSync(path, changed);
-      consensusClass = ((await import(pathToFileURL(path).href)) as { Consensus: typeof Consensus })
-        .Consensus;
+      writeFileSync(path, text.replace(find, replace));
+      const entry = pathToFileURL(join(folder, 'ledger/consensus/consensus.ts')).href;
+      consensus = ((await import(entry)) as { Consensus: typeof Consensus }).Consensus;
     }
     for (let seed = 1; seed <= seeds; seed++) {
-      const { violation, stalled } = simulate(seed, mutant.mutation, consensusClass);
+      const { violation, stalled } = simulate(seed, {
+        ...(mutant.mutation && { mutation: mutant.mutation }),
+        ...(consensus && { consensus }),
+      });
       const what = violation ?? stalled;
       if (what !== undefined) return { seed, what };
     }

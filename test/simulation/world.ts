@@ -1,24 +1,16 @@
-import { type Block, type BlockHeader, blockIdOf } from '../../ledger/block.ts';
-import { concat, toHex, utf8 } from '../../ledger/bytes.ts';
-import type { Committee } from '../../ledger/consensus/committee.ts';
-import { Committee as RealCommittee } from '../../ledger/consensus/committee.ts';
+import { toHex, utf8 } from '../../ledger/bytes.ts';
+import { Committee } from '../../ledger/consensus/committee.ts';
+import { Consensus } from '../../ledger/consensus/consensus.ts';
+import type { ConsensusEvent, Effect, FinalPoint } from '../../ledger/consensus/events.ts';
 import {
-  Consensus,
-  type ConsensusEvent,
-  type Effect,
-  type FinalPoint,
-} from '../../ledger/consensus/consensus.ts';
-import {
-  type Certificate,
   type ConsensusMessage,
   decodeMessage,
   decodeRecord,
   encodeMessage,
   encodeRecord,
   type LogRecord,
-  positionKey,
-  type Vote,
 } from '../../ledger/consensus/messages.ts';
+import { type Certificate, positionKey, type Vote } from '../../ledger/consensus/votes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { Seat } from '../../ledger/genesis.ts';
 import {
@@ -27,16 +19,17 @@ import {
   type ChainId,
   type Hash,
   hashId,
-  idBytes,
   type NodeId,
-  ZERO_HASH,
 } from '../../ledger/ids.ts';
 import { Agenda } from './agenda.ts';
+import { ByzantineNode } from './byzantine.ts';
+import { type Keys, MOCK_KEYS, realKeys } from './keys.ts';
+import { CONVICTION, ModelChain } from './model-chain.ts';
 import { RandomStream } from './random.ts';
 
 /**
  * One simulated network: the real consensus on virtual time, links, disks and faults, with signatures modelled as
- * unforgeable hashes. Everything follows from the seed.
+ * unforgeable hashes (or real ones). Everything follows from the seed.
  */
 
 export interface Outcome {
@@ -49,6 +42,7 @@ export interface Outcome {
   readonly stalled: string | undefined;
   readonly virtualMs: number;
   readonly height: number;
+  readonly epochs: number;
   /** Hash over all final blocks and the number of events: a replay must give the same. */
   readonly fingerprint: string;
   readonly counters: ReadonlyMap<string, number>;
@@ -58,36 +52,50 @@ const CHAIN = 'cc'.repeat(32) as ChainId;
 const CHAOS_MS = 45_000;
 const HEAL_MS = 60_000;
 const SLOTS_MAX = 4_000;
-
-/** Unforgeable in the model: only the owner of a key is asked to sign. */
-function mockSign(nodeId: NodeId, digest: Uint8Array): Uint8Array {
-  const half = sha256(utf8('mock'), idBytes(nodeId), digest);
-  return concat(half, half);
-}
-
-/** A block of the model: a header that names its transactions in the field of their root. */
-interface ModelBlock {
-  readonly block: Block;
-  readonly transactions: readonly number[];
-}
+/** Syncs slower than a retry: who dies in one must not have repeated what was not on disk. */
+const SLOW_SYNC_MS = 1_000;
 
 interface Disk {
   records: Uint8Array[];
   final: FinalPoint;
   finalTransactions: Set<number>;
+  abstainEpoch: number | undefined;
 }
 
 /** Switches that the mutants turn: each breaks one rule of the harness that real nodes keep. */
 export interface Mutation {
   readonly sendBeforeSync?: boolean;
   readonly forgetVotesAtRestart?: boolean;
+  readonly ignoreAbstention?: boolean;
+  readonly noBoundaryReply?: boolean;
 }
 
-export function simulate(
-  seed: number,
-  mutation: Mutation = {},
-  ConsensusClass: typeof Consensus = Consensus,
-): Outcome {
+export interface SimulateOptions {
+  readonly mutation?: Mutation;
+  readonly consensus?: typeof Consensus;
+  /** Real ECDSA instead of the model of it. */
+  readonly realSignatures?: boolean;
+  /** Kinds of faults that are left out: for shrinking. */
+  readonly without?: ReadonlySet<Fault>;
+}
+
+/** What a seed may bring; a shrunk failure names those that it needs. */
+export const FAULTS = [
+  'loss',
+  'duplicates',
+  'crashes',
+  'partitions',
+  'slow disks',
+  'clocks',
+  'lost logs',
+  'epochs',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
+  const { mutation = {}, without = new Set<Fault>() } = options;
+  const ConsensusClass = options.consensus ?? Consensus;
+  const keys: Keys = options.realSignatures === true ? realKeys() : MOCK_KEYS;
   const dice = {
     shape: new RandomStream(seed, 'shape'),
     network: new RandomStream(seed, 'network'),
@@ -102,28 +110,31 @@ export function simulate(
   const link = {
     minMs: dice.shape.whole(1, 30),
     meanMs: dice.shape.whole(5, 120),
-    loss: dice.shape.next() * 0.25,
-    duplicate: dice.shape.next() * 0.2,
+    loss: dice.shape.next() * 0.25 * Number(!without.has('loss')),
+    duplicate: dice.shape.next() * 0.2 * Number(!without.has('duplicates')),
   };
-  const crashChance = dice.shape.next() * 0.12;
-  const splitChance = dice.shape.next() * 0.12;
+  const crashChance = dice.shape.next() * 0.12 * Number(!without.has('crashes'));
+  const splitChance = dice.shape.next() * 0.12 * Number(!without.has('partitions'));
   const oneWay = dice.shape.chance(0.5);
   const syncMaxMs = dice.shape.whole(1, 60);
-  const slowChance = dice.shape.next() * 0.1;
+  const slowChance = dice.shape.next() * 0.1 * Number(!without.has('slow disks'));
+  const epochBlocks = dice.shape.pick([undefined, 3, 8, 20]);
+  const skewMaxMs = dice.shape.pick([0, 0, 400, 3_000]) * Number(!without.has('clocks'));
+  // Who loses its log must abstain and counts as faulty until its epoch ends.
+  const logLosses = without.has('lost logs') ? 0 : dice.shape.whole(0, faulty - byzantineCount);
 
-  const ids = Array.from(
-    { length: count + followers },
-    (_, i) => `02${toHex(sha256(utf8(`node ${i}`)))}` as NodeId,
-  );
-  const seats: Seat[] = ids.slice(0, count).map((nodeId, i) => ({
+  const ids = Array.from({ length: count + followers }, (_, i) => keys.nodeId(i));
+  const all: Seat[] = ids.map((nodeId, i) => ({
     seatId: hashId<Hash>(sha256(utf8(`seat ${i}`))),
     nodeId,
     accountId: nodeId as string as AccountId,
   }));
-  const committee: Committee = new RealCommittee(CHAIN, 0, seats);
+  const chain = new ModelChain(CHAIN, all, count, without.has('epochs') ? undefined : epochBlocks);
+  const committees = new Map<number, Committee>([[0, new Committee(CHAIN, 0, all.slice(0, count))]]);
+  const boundaries = new Map<number, Certificate>();
   const byzantine = new Set(ids.slice(0, byzantineCount));
-  const verifier = (signature: Uint8Array, digest: Uint8Array, signer: NodeId): boolean =>
-    toHex(signature) === toHex(mockSign(signer, digest));
+  /** Nodes that may lose their log: the last ones, so that they are honest. */
+  const forgetful = new Set(ids.slice(0, count).slice(count - logLosses));
 
   const agenda = new Agenda();
   const counters = new Map<string, number>();
@@ -134,29 +145,13 @@ export function simulate(
   };
 
   // ---- what all nodes agree on, as the world sees it
-  const genesisHeader: BlockHeader = {
-    chainId: CHAIN,
-    epoch: 0,
-    view: 0,
-    height: 0,
-    parentId: ZERO_HASH as string as BlockId,
-    timestampMs: 0,
-    proposer: ids[0] as NodeId,
-    txRoot: ZERO_HASH,
-    stateRoot: ZERO_HASH,
-    nextCommitteeHash: ZERO_HASH,
-  };
-  const genesisId = blockIdOf(genesisHeader);
-  const blocks = new Map<BlockId, ModelBlock>([
-    [genesisId, { block: { header: genesisHeader, transactions: [] }, transactions: [] }],
-  ]);
   const finalByHeight = new Map<number, BlockId>();
   const acknowledged = new Set<number>();
   const votes = new Map<string, string>();
 
   /** Every vote that an honest node puts on the wire is held against all it sent before. */
   const watch = (vote: Vote): void => {
-    const key = (type: string): string => `${vote.signer}.${vote.view}.${type}`;
+    const key = (type: string): string => `${vote.signer}.${vote.epoch}.${vote.view}.${type}`;
     const value = vote.position === undefined ? 'null' : positionKey(vote.position);
     const before = votes.get(key(vote.type));
     if (before !== undefined && before !== value) violate(`${vote.type} twice in view ${vote.view}`);
@@ -188,34 +183,40 @@ export function simulate(
   class Node {
     readonly id: NodeId;
     readonly disk: Disk;
+    readonly #misbehaviour: ByzantineNode | undefined;
+    /** How far this node's clock is off. */
+    skewMs = 0;
     up = true;
     life = 0;
     consensus!: Consensus;
-    has = new Set<BlockId>([genesisId]);
+    has = new Set<BlockId>([chain.genesisId]);
     pool = new Set<number>();
     #unsynced: Uint8Array[] = [];
     #wakeMs = Number.POSITIVE_INFINITY;
     #workReported: boolean | undefined;
 
-    constructor(id: NodeId) {
+    constructor(id: NodeId, misbehaviour: ByzantineNode | undefined) {
       this.id = id;
-      const final: FinalPoint = { epoch: 0, view: 0, height: 0, id: genesisId, certificate: undefined };
-      this.disk = { records: [], final, finalTransactions: new Set() };
+      this.#misbehaviour = misbehaviour;
+      const final: FinalPoint = { epoch: 0, view: 0, height: 0, id: chain.genesisId, certificate: undefined };
+      this.disk = { records: [], final, finalTransactions: new Set(), abstainEpoch: undefined };
       this.start();
     }
 
     start(): void {
       const records = mutation.forgetVotesAtRestart === true ? [] : this.disk.records.map(decodeRecord);
+      const { epoch, seats } = chain.get(this.disk.final.id).after;
       this.consensus = new ConsensusClass({
         chainId: CHAIN,
-        epoch: 0,
+        epoch,
         seats,
-        self: { nodeId: this.id, sign: (digest) => mockSign(this.id, digest) },
+        self: { nodeId: this.id, sign: (digest) => keys.sign(this.id, digest) },
         final: this.disk.final,
         records,
-        nowMs: agenda.nowMs,
+        abstainEpoch: mutation.ignoreAbstention === true ? undefined : this.disk.abstainEpoch,
+        nowMs: this.#nowMs(),
         salt: Number.parseInt(this.id.slice(-4), 16),
-        verifier,
+        verifier: keys.verifier,
       });
       this.#workReported = undefined;
       this.give({ kind: 'tick' });
@@ -224,6 +225,10 @@ export function simulate(
           other.give({ kind: 'peer', nodeId: this.id });
           this.give({ kind: 'peer', nodeId: other.id });
         }
+    }
+
+    #nowMs(): number {
+      return Math.max(0, agenda.nowMs + this.skewMs);
     }
 
     crash(): void {
@@ -236,6 +241,13 @@ export function simulate(
       bump('crashes');
     }
 
+    /** The log is gone; that it was there is known, so the node may not vote in this epoch. */
+    loseLog(): void {
+      this.disk.records = [];
+      this.disk.abstainEpoch = chain.get(this.disk.final.id).after.epoch;
+      bump('logs lost');
+    }
+
     restart(): void {
       this.up = true;
       this.pool.clear();
@@ -245,8 +257,9 @@ export function simulate(
 
     receive(from: NodeId, bytes: Uint8Array): void {
       if (!this.up) return;
-      if (byzantine.has(this.id)) return misbehave(this, from, decodeMessage(bytes));
-      this.give({ kind: 'message', from, message: decodeMessage(bytes) });
+      const message = decodeMessage(bytes);
+      if (this.#misbehaviour === undefined) this.give({ kind: 'message', from, message });
+      else this.#misbehaviour.receive(message);
     }
 
     submit(transaction: number): void {
@@ -264,8 +277,8 @@ export function simulate(
     #pending(id: BlockId): Set<number> {
       const included = new Set<number>();
       for (let at = id; at !== this.disk.final.id; ) {
-        const model = blocks.get(at);
-        if (model === undefined || model.block.header.height <= this.disk.final.height) break;
+        const model = chain.get(at);
+        if (model.block.header.height <= this.disk.final.height) break;
         for (const transaction of model.transactions) included.add(transaction);
         at = model.block.header.parentId;
       }
@@ -273,6 +286,7 @@ export function simulate(
     }
 
     #includable(parentId: BlockId): number[] {
+      if (this.pool.size === 0) return [];
       const included = this.#pending(parentId);
       return [...this.pool].filter(
         (transaction) => !included.has(transaction) && !this.disk.finalTransactions.has(transaction),
@@ -281,14 +295,15 @@ export function simulate(
 
     give(event: ConsensusEvent): void {
       if (!this.up || violation !== undefined) return;
-      this.#carryOut(this.consensus.step(event, agenda.nowMs));
+      this.#carryOut(this.consensus.step(event, this.#nowMs()));
       if (this.consensus.openViews > SLOTS_MAX) violate('open views without bound');
       const work = this.#includable(this.consensus.tipId).length > 0;
       if (work !== this.#workReported) {
         this.#workReported = work;
         return this.give({ kind: 'work', work });
       }
-      const wakeMs = this.consensus.nextWakeMs();
+      const wake = this.consensus.nextWakeMs();
+      const wakeMs = wake === undefined ? undefined : wake - this.skewMs;
       if (wakeMs === undefined || wakeMs >= this.#wakeMs) return;
       this.#wakeMs = wakeMs;
       const { life } = this;
@@ -300,47 +315,43 @@ export function simulate(
     }
 
     #carryOut(effects: readonly Effect[]): void {
-      const { life } = this;
-      const later = (ms: number, run: () => void): void =>
-        agenda.at(agenda.nowMs + ms, () => this.life === life && run());
       for (const effect of effects) {
         switch (effect.kind) {
           case 'append':
             this.#unsynced.push(encodeRecord(effect.record));
             if (effect.record.kind === 'vote') bump(`votes ${effect.record.vote.type}`);
             break;
-          case 'sync': {
-            const batch = [...this.#unsynced];
-            const syncMs = dice.disk.whole(1, syncMaxMs) * (!healed && dice.disk.chance(slowChance) ? 40 : 1);
-            // The worst moment to die: between saying a thing and having it on disk.
-            if (!healed && dice.disk.chance(crashChance * 0.05)) {
-              later(dice.disk.whole(0, syncMs), () => this.up && !healed && this.crash());
-            }
-            const done = (): void => {
-              this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
-              this.disk.records.push(...batch);
-              this.give({ kind: 'synced', sequence: effect.sequence });
-            };
-            if (mutation.sendBeforeSync === true) {
-              later(0, () => this.give({ kind: 'synced', sequence: effect.sequence }));
-              later(syncMs, () => {
-                this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
-                this.disk.records.push(...batch);
-              });
-            } else later(syncMs, done);
+          case 'sync':
+            this.#sync(effect.sequence);
             break;
-          }
           case 'send':
             this.#send(effect.to, effect.message);
             break;
+          case 'send-boundary': {
+            const certificate = boundaries.get(effect.epoch);
+            if (certificate === undefined || mutation.noBoundaryReply === true) break;
+            bump('boundary replies');
+            post(this.id, effect.to, encodeMessage({ kind: 'certificate', certificate }));
+            break;
+          }
           case 'build':
-            later(dice.disk.whole(0, 3), () => this.#build(effect.view, effect.parentId));
+            this.#later(dice.disk.whole(0, 3), () => this.#build(effect.view, effect.parentId));
             break;
           case 'execute':
             this.#fetch(effect.blockId, effect.from);
             break;
           case 'commit':
             this.#commit(effect.position.blockId, effect.certificate);
+            break;
+          case 'epoch':
+            bump('epochs begun');
+            break;
+          case 'evidence':
+            this.#accuse(effect.first.signer);
+            break;
+          case 'abstain':
+            this.disk.abstainEpoch = effect.epoch;
+            bump('abstentions');
             break;
           case 'halt':
             violate(`a node halted: ${effect.reason}`);
@@ -351,43 +362,64 @@ export function simulate(
       }
     }
 
+    #later(ms: number, run: () => void): void {
+      const { life } = this;
+      agenda.at(agenda.nowMs + ms, () => this.life === life && run());
+    }
+
+    #sync(sequence: number): void {
+      const batch = [...this.#unsynced];
+      const syncMs = dice.disk.whole(1, syncMaxMs) * (!healed && dice.disk.chance(slowChance) ? 40 : 1);
+      // The worst moment to die: between saying a thing and having it on disk.
+      if (!healed && dice.disk.chance(crashChance * (syncMs > SLOW_SYNC_MS ? 2 : 0.05)))
+        this.#later(dice.disk.whole(0, syncMs), () => this.up && !healed && this.crash());
+      const store = (): void => {
+        this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
+        this.disk.records.push(...batch);
+      };
+      const tell = (): void => this.give({ kind: 'synced', sequence });
+      if (mutation.sendBeforeSync === true) this.#later(0, tell);
+      this.#later(syncMs, () => {
+        store();
+        if (mutation.sendBeforeSync !== true) tell();
+      });
+    }
+
+    #accuse(culprit: NodeId): void {
+      bump('evidence');
+      if (!byzantine.has(culprit)) violate('evidence against an honest node');
+      this.submit(CONVICTION + ids.indexOf(culprit));
+    }
+
     #send(to: 'members' | 'all' | NodeId, message: ConsensusMessage): void {
       if (message.kind === 'vote') watch(message.vote);
       if (message.kind === 'proposal') {
-        watch({
-          type: 'notarize',
-          epoch: 0,
-          view: message.position.view,
-          position: message.position,
-          signer: this.id,
-          signature: message.signature,
-        });
-        if (message.header.view !== message.position.view) bump('proposed again');
+        const { epoch, position, signature } = message;
+        watch({ type: 'notarize', epoch, view: position.view, position, signer: this.id, signature });
+        if (message.header.view !== position.view) bump('proposed again');
       }
       if (message.kind === 'get-certificates') bump('gap repairs');
+      if (message.kind === 'echo') bump('echoes');
       const bytes = encodeMessage(message);
-      const targets = to === 'all' ? ids : to === 'members' ? seats.map((seat) => seat.nodeId) : [to];
+      const members = this.consensus.committee.seats.map((seat) => seat.nodeId);
+      const targets = to === 'all' ? ids : to === 'members' ? members : [to];
       for (const target of targets) if (target !== this.id) post(this.id, target, bytes);
     }
 
     #build(view: number, parentId: BlockId): void {
-      const parent = blocks.get(parentId)?.block.header as BlockHeader;
       const transactions = this.#includable(parentId).slice(0, 20);
-      if (transactions.length === 0)
-        return this.give({ kind: 'built', view, block: undefined, transactionIds: [] });
-      const id = addBlock(this.id, view, parent, transactions);
+      if (transactions.length === 0) return this.give({ kind: 'built', view, built: undefined });
+      const { epoch } = this.consensus.committee;
+      const id = chain.add(parentId, { proposer: this.id, epoch, view, nowMs: this.#nowMs() }, transactions);
       this.has.add(id);
-      this.give({ kind: 'built', view, block: blocks.get(id)?.block, transactionIds: [] });
+      const { block, nextSeats } = chain.get(id);
+      this.give({ kind: 'built', view, built: { block, transactionIds: [], nextSeats } });
     }
 
     /** Gets a block and its ancestors from peers that have them, then executes: known transactions may not come again. */
     #fetch(id: BlockId, from: readonly NodeId[]): void {
-      const { life } = this;
       const missing: BlockId[] = [];
-      for (let at = id; !this.has.has(at); ) {
-        missing.push(at);
-        at = blocks.get(at)?.block.header.parentId as BlockId;
-      }
+      for (let at = id; !this.has.has(at); at = chain.header(at).parentId) missing.push(at);
       const sources = [...from, ...ids].filter(
         (peer) =>
           peer !== this.id &&
@@ -396,37 +428,43 @@ export function simulate(
           reaches(this.id, peer) &&
           missing.every((one) => nodes.get(peer)?.has.has(one)),
       );
-      const retry = (): void =>
-        agenda.at(agenda.nowMs + 300, () => this.life === life && this.up && this.#fetch(id, from));
-      if (missing.length > 0 && (sources.length === 0 || (!healed && dice.network.chance(link.loss))))
-        return retry();
-      agenda.at(agenda.nowMs + (missing.length > 0 ? 2 * delay() : 1), () => {
-        if (this.life !== life || !this.up) return;
+      if (missing.length > 0 && (sources.length === 0 || (!healed && dice.network.chance(link.loss)))) {
+        this.#later(300, () => this.up && this.#fetch(id, from));
+        return;
+      }
+      this.#later(missing.length > 0 ? 2 * delay() : 1, () => {
         for (const one of missing) this.has.add(one);
-        const model = blocks.get(id) as ModelBlock;
-        const before = this.#pending(model.block.header.parentId);
-        const repeated = model.transactions.some(
-          (transaction) =>
-            before.has(transaction) ||
-            (this.disk.finalTransactions.has(transaction) &&
-              model.block.header.height > this.disk.final.height),
-        );
-        if (repeated) bump('invalid blocks refused');
-        this.give({ kind: 'verdict', blockId: id, valid: !repeated });
+        const valid = this.#isValid(id);
+        if (!valid) bump('invalid blocks refused');
+        const { block, nextSeats } = chain.get(id);
+        const executed = valid ? { header: block.header, nextSeats } : undefined;
+        this.give({ kind: 'verdict', blockId: id, executed });
       });
     }
 
+    /** A block is valid when it and its unfinal ancestors are. */
+    #isValid(id: BlockId): boolean {
+      const { fits, transactions, block } = chain.get(id);
+      if (id === this.disk.final.id) return true;
+      if (block.header.height <= this.disk.final.height) return finalByHeight.get(block.header.height) === id;
+      const before = this.#pending(block.header.parentId);
+      const repeated = transactions.some(
+        (transaction) => before.has(transaction) || this.disk.finalTransactions.has(transaction),
+      );
+      return fits && !repeated && this.#isValid(block.header.parentId);
+    }
+
     #commit(id: BlockId, certificate: Certificate): void {
-      const chain: BlockId[] = [];
+      const path: BlockId[] = [];
       for (let at = id; at !== this.disk.final.id; ) {
-        const header = blocks.get(at)?.block.header;
-        if (header === undefined || header.height <= this.disk.final.height)
+        const header = chain.header(at);
+        if (header.height <= this.disk.final.height)
           return violate('a final block does not extend the final chain');
-        chain.unshift(at);
+        path.unshift(at);
         at = header.parentId;
       }
-      for (const one of chain) {
-        const { block, transactions } = blocks.get(one) as ModelBlock;
+      for (const one of path) {
+        const { block, transactions } = chain.get(one);
         const known = finalByHeight.get(block.header.height);
         if (known !== undefined && known !== one)
           violate(`two final blocks at height ${block.header.height}`);
@@ -436,126 +474,44 @@ export function simulate(
           this.disk.finalTransactions.add(transaction);
           this.pool.delete(transaction);
           acknowledged.add(transaction);
+          if (transaction >= CONVICTION) bump('convictions');
         }
       }
-      bump('blocks committed', chain.length);
-      const height = blocks.get(id)?.block.header.height as number;
-      this.disk.final = { epoch: 0, view: certificate.view, height, id, certificate };
-      this.disk.records = this.disk.records.filter(
-        (bytes) => recordView(decodeRecord(bytes)) > certificate.view,
-      );
+      bump('blocks committed', path.length);
+      const { block, nextSeats, after } = chain.get(id);
+      const { epoch, view } = certificate;
+      if (nextSeats !== undefined) {
+        boundaries.set(epoch, certificate);
+        committees.set(after.epoch, new Committee(CHAIN, after.epoch, nextSeats));
+      }
+      this.disk.final = { epoch, view, height: block.header.height, id, certificate };
+      this.disk.records = this.disk.records.filter((bytes) => {
+        const record = recordPlace(decodeRecord(bytes));
+        return record.epoch > epoch || (record.epoch === epoch && record.view > view);
+      });
     }
   }
 
-  let nonce = 0;
-  const addBlock = (
-    proposer: NodeId,
-    view: number,
-    parent: BlockHeader,
-    transactions: readonly number[],
-  ): BlockId => {
-    const header: BlockHeader = {
-      chainId: CHAIN,
-      epoch: 0,
-      view,
-      height: parent.height + 1,
-      parentId: blockIdOf(parent),
-      timestampMs: Math.max(agenda.nowMs, parent.timestampMs + 1),
-      proposer,
-      txRoot: hashId<Hash>(sha256(utf8(`${nonce++} ${transactions.join(' ')}`))),
-      stateRoot: ZERO_HASH,
-      nextCommitteeHash: ZERO_HASH,
-    };
-    const id = blockIdOf(header);
-    blocks.set(id, { block: { header, transactions: [] }, transactions });
-    return id;
-  };
-
-  // ---- Byzantine members: votes for everything, to some; equivocating proposals; silence
-  const seen = new Map<NodeId, Set<string>>();
-  const certificates: Certificate[] = [];
-  const misbehave = (node: Node, _from: NodeId, message: ConsensusMessage): void => {
-    const mode = (seed + ids.indexOf(node.id)) % 3;
-    if (mode === 0) return;
-    const known = seen.get(node.id) ?? new Set<string>();
-    seen.set(node.id, known);
-    const once = (key: string): boolean => !known.has(key) && known.add(key) !== undefined;
-    const vote = (type: Vote['type'], view: number, position: Vote['position']): void => {
-      const signature = mockSign(node.id, committee.digest(type, view, position));
-      for (const { nodeId } of seats) {
-        if (nodeId !== node.id && dice.faults.chance(0.6))
-          post(
-            node.id,
-            nodeId,
-            encodeMessage({
-              kind: 'vote',
-              vote: { type, epoch: 0, view, position, signer: node.id, signature },
-            }),
-          );
-      }
-    };
-    if (message.kind === 'certificate') certificates.push(message.certificate);
-    if (message.kind === 'proposal' && message.parentCertificate !== undefined)
-      certificates.push(message.parentCertificate);
-    const position =
-      message.kind === 'proposal'
-        ? message.position
-        : message.kind === 'vote'
-          ? message.vote.position
-          : undefined;
-    const view = position?.view ?? (message.kind === 'vote' ? message.vote.view : undefined);
-    if (view === undefined) return;
-    if (position !== undefined && once(positionKey(position))) {
-      vote('notarize', view, position);
-      vote('finalize', view, position);
-      bump('double votes');
-    }
-    if (once(`null ${view}`)) vote('nullify', view, undefined);
-    for (const next of [view, view + 1]) {
-      if (mode !== 2 || committee.leader(next) !== node.id || !once(`lead ${next}`)) continue;
-      const parents = certificates
-        .filter((certificate) => certificate.position !== undefined && certificate.view < next)
-        .slice(-4);
-      for (const { nodeId } of seats) {
-        const parent = parents.length === 0 ? undefined : dice.faults.pick(parents);
-        const parentHeader =
-          parent?.position === undefined ? genesisHeader : blocks.get(parent.position.blockId)?.block.header;
-        if (nodeId === node.id || parentHeader === undefined) continue;
-        const id = addBlock(
-          node.id,
-          next,
-          parentHeader,
-          dice.faults.chance(0.3) && acknowledged.size > 0 ? [[...acknowledged][0] as number] : [-nonce - 1],
-        );
-        const own = {
-          view: next,
-          parentView: parent?.view ?? 0,
-          height: parentHeader.height + 1,
-          blockId: id,
-        };
-        node.has.add(id);
-        post(
-          node.id,
-          nodeId,
-          encodeMessage({
-            kind: 'proposal',
-            epoch: 0,
-            position: own,
-            header: (blocks.get(id) as ModelBlock).block.header,
-            transactionIds: [],
-            parentCertificate: parent,
-            nullifications: certificates.filter((one) => one.type === 'nullify').slice(-8),
-            signature: mockSign(node.id, committee.digest('notarize', next, own)),
-          }),
-        );
-        bump('equivocating proposals');
-      }
-    }
-  };
-
   const nodes = new Map<NodeId, Node>();
-  for (const id of ids) nodes.set(id, new Node(id));
+  const surroundings = {
+    chain,
+    keys,
+    dice: dice.faults,
+    ids,
+    nowMs: () => agenda.nowMs,
+    committee: (epoch: number) => committees.get(epoch),
+    acknowledged: () => [...acknowledged][0],
+    post,
+    bump,
+    holds: (node: NodeId, block: BlockId) => void nodes.get(node)?.has.add(block),
+  };
+  for (const [i, id] of ids.entries())
+    nodes.set(
+      id,
+      new Node(id, byzantine.has(id) ? new ByzantineNode(id, surroundings, seed + i) : undefined),
+    );
   const honest = [...nodes.values()].filter((node) => !byzantine.has(node.id));
+  for (const node of honest) node.skewMs = dice.shape.whole(-skewMaxMs, skewMaxMs);
 
   // ---- work and faults
   const submitted: number[] = [];
@@ -572,11 +528,19 @@ export function simulate(
     );
   };
   agenda.at(10, submit);
+  const lost = new Set<NodeId>();
   const harm = (): void => {
     if (healed) return;
     for (const node of honest) {
       if (node.up && dice.faults.chance(crashChance)) node.crash();
-      else if (!node.up && dice.faults.chance(0.4)) node.restart();
+      else if (!node.up && dice.faults.chance(0.4)) {
+        if (forgetful.has(node.id) && !lost.has(node.id)) {
+          lost.add(node.id);
+          node.loseLog();
+        }
+        node.restart();
+      }
+      if (skewMaxMs > 0 && dice.faults.chance(0.02)) node.skewMs = dice.faults.whole(-skewMaxMs, skewMaxMs);
     }
     if (split === undefined && dice.faults.chance(splitChance)) {
       split = new Map(ids.map((id) => [id, dice.faults.whole(0, 1)]));
@@ -588,7 +552,10 @@ export function simulate(
   agenda.at(CHAOS_MS, () => {
     healed = true;
     split = undefined;
-    for (const node of honest) if (!node.up) node.restart();
+    for (const node of honest) {
+      node.skewMs = 0;
+      if (!node.up) node.restart();
+    }
     // Clients repeat themselves until they are answered.
     for (const transaction of submitted)
       for (const node of honest)
@@ -633,11 +600,12 @@ export function simulate(
     stalled,
     virtualMs: agenda.nowMs,
     height: finalByHeight.size,
+    epochs: committees.size,
     fingerprint,
     counters,
   };
 }
 
-function recordView(record: LogRecord): number {
-  return record.kind === 'vote' ? record.vote.view : record.certificate.view;
+function recordPlace(record: LogRecord): { epoch: number; view: number } {
+  return record.kind === 'vote' ? record.vote : record.certificate;
 }

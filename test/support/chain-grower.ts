@@ -91,7 +91,6 @@ export class ChainGrower {
     const block = (await chain.build(
       { parentId: final.id, epoch: 0, view, proposer: this.#committee.leader(view), nowMs: this.#nowMs },
       candidates,
-      this.#network.genesis.committee,
       (_, error) => {
         throw error;
       },

@@ -156,7 +156,6 @@ export class LedgerWorld {
       parentId,
       timestampMs: this.nowMs,
       proposer: first.nodeId,
-      feeAccountId: first.accountId,
     });
     const nonces = new Map<AccountId, number>();
     const ids: ContractId[] = [];

@@ -1,0 +1,176 @@
+import type { Committee } from '../../ledger/consensus/committee.ts';
+import { type ConsensusMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
+import { type Certificate, type Position, positionKey, type Vote } from '../../ledger/consensus/votes.ts';
+import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import type { Keys } from './keys.ts';
+import type { ModelChain } from './model-chain.ts';
+import type { RandomStream } from './random.ts';
+
+/**
+ * Members that do not keep to the protocol. They cannot forge a signature; all else they may: stay silent, vote for
+ * everything, tell each something different, propose on any parent, hand out certificates to some, speak of old epochs.
+ */
+
+const CERTIFICATES_KEPT = 64;
+
+/** What a misbehaving member sees of its world. */
+export interface ByzantineSurroundings {
+  readonly chain: ModelChain;
+  readonly keys: Keys;
+  readonly dice: RandomStream;
+  readonly ids: readonly NodeId[];
+  nowMs(): number;
+  /** The committee of an epoch, once it is final. */
+  committee(epoch: number): Committee | undefined;
+  acknowledged(): number | undefined;
+  post(from: NodeId, to: NodeId, bytes: Uint8Array): void;
+  bump(name: string): void;
+  /** A block that it made is at hand for whoever asks it. */
+  holds(node: NodeId, block: BlockId): void;
+}
+
+const HABITS = [
+  'silent',
+  'votes for all',
+  'equivocates',
+  'skips views',
+  'invalid blocks',
+  'hides certificates',
+] as const;
+
+export class ByzantineNode {
+  readonly #id: NodeId;
+  readonly #world: ByzantineSurroundings;
+  readonly #habit: (typeof HABITS)[number];
+  readonly #done = new Set<string>();
+  readonly #certificates: Certificate[] = [];
+
+  constructor(id: NodeId, world: ByzantineSurroundings, choice: number) {
+    this.#id = id;
+    this.#world = world;
+    this.#habit = HABITS[choice % HABITS.length] as (typeof HABITS)[number];
+  }
+
+  #once(key: string): boolean {
+    if (this.#done.has(key)) return false;
+    this.#done.add(key);
+    return true;
+  }
+
+  #tell(message: ConsensusMessage, chance: number): void {
+    const bytes = encodeMessage(message);
+    for (const to of this.#world.ids)
+      if (to !== this.#id && this.#world.dice.chance(chance)) this.#world.post(this.#id, to, bytes);
+  }
+
+  #vote(committee: Committee, type: Vote['type'], view: number, position: Position | undefined): void {
+    if (committee.indexOf(this.#id) === undefined) return;
+    const signature = this.#world.keys.sign(this.#id, committee.digest(type, view, position));
+    const { epoch } = committee;
+    this.#tell({ kind: 'vote', vote: { type, epoch, view, position, signer: this.#id, signature } }, 0.6);
+  }
+
+  receive(message: ConsensusMessage): void {
+    if (this.#habit === 'silent') return;
+    this.#collect(message);
+    const vote = message.kind === 'vote' ? message.vote : undefined;
+    const position = message.kind === 'proposal' ? message.position : vote?.position;
+    const view = position?.view ?? vote?.view;
+    const epoch = message.kind === 'proposal' ? message.epoch : vote?.epoch;
+    const committee = epoch === undefined ? undefined : this.#world.committee(epoch);
+    if (view === undefined || committee === undefined) return;
+    if (position !== undefined && this.#once(`${epoch} ${positionKey(position)}`)) {
+      this.#vote(committee, 'notarize', view, position);
+      this.#vote(committee, 'finalize', view, position);
+      this.#world.bump('double votes');
+    }
+    if (this.#once(`${epoch} null ${view}`)) this.#vote(committee, 'nullify', view, undefined);
+    if (this.#habit === 'votes for all') return;
+    for (const next of [view, view + 1])
+      if (committee.leader(next) === this.#id && this.#once(`${epoch} lead ${next}`))
+        this.#lead(committee, next);
+  }
+
+  /** Certificates are gold: they are told to some, and old ones are told again. */
+  #collect(message: ConsensusMessage): void {
+    const found: (Certificate | undefined)[] = [];
+    if (message.kind === 'certificate') found.push(message.certificate);
+    if (message.kind === 'proposal') found.push(message.parentCertificate, ...message.nullifications);
+    if (message.kind === 'status') found.push(message.entry, message.finalization);
+    for (const certificate of found) {
+      if (certificate === undefined) continue;
+      const { epoch, type, view } = certificate;
+      if (!this.#once(`certificate ${epoch} ${type} ${view}`)) continue;
+      this.#certificates.push(certificate);
+      if (this.#certificates.length > CERTIFICATES_KEPT) this.#certificates.shift();
+      if (this.#habit === 'hides certificates') this.#tell({ kind: 'certificate', certificate }, 0.3);
+    }
+    if (
+      this.#habit === 'hides certificates' &&
+      this.#certificates.length > 0 &&
+      this.#world.dice.chance(0.05)
+    ) {
+      this.#tell({ kind: 'certificate', certificate: this.#world.dice.pick(this.#certificates) }, 0.5);
+      this.#world.bump('stale certificates');
+    }
+  }
+
+  /** As a leader: another block on another parent to each, some of them justified badly or invalid. */
+  #lead(committee: Committee, view: number): void {
+    const { dice, chain, keys, ids } = this.#world;
+    const { epoch } = committee;
+    const notarized = this.#certificates.filter(
+      (certificate) =>
+        certificate.epoch === epoch && certificate.position !== undefined && certificate.view < view,
+    );
+    const nullified = this.#certificates.filter(
+      (certificate) => certificate.epoch === epoch && certificate.type === 'nullify',
+    );
+    const one = this.#habit !== 'equivocates' ? dice.whole(0, notarized.length) : undefined;
+    const shared = one === undefined ? undefined : this.#block(committee, view, notarized[one]);
+    for (const to of ids) {
+      if (to === this.#id) continue;
+      const parent =
+        one === undefined
+          ? notarized.length === 0
+            ? undefined
+            : dice.pick(notarized.slice(-4))
+          : notarized[one];
+      const made = shared ?? this.#block(committee, view, parent);
+      if (made === undefined) continue;
+      const header = chain.header(made);
+      const position: Position = {
+        view,
+        parentView: parent?.view ?? 0,
+        height: header.height,
+        blockId: made,
+      };
+      this.#world.post(
+        this.#id,
+        to,
+        encodeMessage({
+          kind: 'proposal',
+          epoch,
+          position,
+          header,
+          transactionIds: [],
+          parentCertificate: parent,
+          nullifications: nullified.slice(-8),
+          signature: keys.sign(this.#id, committee.digest('notarize', view, position)),
+        }),
+      );
+      this.#world.bump(this.#habit === 'equivocates' ? 'equivocating proposals' : `led: ${this.#habit}`);
+    }
+  }
+
+  #block(committee: Committee, view: number, parent: Certificate | undefined): BlockId | undefined {
+    const { dice, chain } = this.#world;
+    const parentId = parent?.position?.blockId ?? chain.genesisId;
+    const old = this.#world.acknowledged();
+    const invalid = old !== undefined && dice.chance(this.#habit === 'invalid blocks' ? 0.9 : 0.3);
+    const at = { proposer: this.#id, epoch: committee.epoch, view, nowMs: this.#world.nowMs() };
+    const id = chain.add(parentId, at, invalid ? [old] : [-chain.made - 1]);
+    this.#world.holds(this.#id, id);
+    return id;
+  }
+}
