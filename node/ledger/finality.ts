@@ -1,5 +1,6 @@
 import { Committee } from '../../ledger/consensus/committee.ts';
-import { type Certificate, decodeCertificate } from '../../ledger/consensus/messages.ts';
+import { decodeCertificate } from '../../ledger/consensus/messages.ts';
+import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { demand } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import type { BlockId } from '../../ledger/ids.ts';
