@@ -5,6 +5,7 @@ import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { ChainId } from '../../ledger/ids.ts';
 import { type Identity, identityOf, sayHello } from '../../node/network/hello.ts';
 import { Network } from '../../node/network/network.ts';
+import { until } from './until.ts';
 
 /** Bare networks and bare clients, for tests of the links themselves. */
 
@@ -46,11 +47,8 @@ export async function authenticated(name: string, address: string): Promise<TLSS
   return socket;
 }
 
-/** Settles when the other end has closed. */
-export function closed(socket: TLSSocket): Promise<void> {
+/** Settles when the other end has closed; fails when it has not in time, long before silence alone would end it. */
+export function closed(socket: TLSSocket, deadlineMs = 2_000): Promise<void> {
   socket.resume();
-  return new Promise((resolve) => {
-    if (socket.destroyed) resolve();
-    else socket.once('close', () => resolve());
-  });
+  return until(() => socket.closed, deadlineMs, 'the other end to close the connection');
 }
