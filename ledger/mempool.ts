@@ -105,33 +105,46 @@ export class Mempool {
 
   /**
    * Transactions in the order in which a block would take them: each account's in nonce order from the state's nonce on,
-   * accounts by the fee of their next one.
+   * accounts by the fee of their first one.
    */
   *inOrder(state: StateReader): Generator<PooledTransaction> {
-    const heads: { pooled: PooledTransaction; waiting: Map<number, PooledTransaction> }[] = [];
-    for (const [account, waiting] of this.#byAccount) {
-      const pooled = waiting.get(accountOf(state, account).nonce);
-      if (pooled !== undefined) heads.push({ pooled, waiting });
-    }
-    heads.sort((a, b) => compareFees(a.pooled, b.pooled));
-    // One pass an account: its followers come right after it, which keeps the order stable and the cost linear.
-    for (const { pooled, waiting } of heads) {
-      for (let next: PooledTransaction | undefined = pooled; next !== undefined; ) {
+    const heads = [...this.#byAccount].map(([account, waiting]) => ({
+      account,
+      waiting,
+      first: lowest(waiting),
+    }));
+    heads.sort((a, b) => compareFees(a.first, b.first));
+    // The state is read only of accounts whose turn comes: a block takes a part of what waits.
+    for (const { account, waiting } of heads) {
+      // One pass an account: its followers come right after it, which keeps the order stable and the cost linear.
+      for (let next = waiting.get(accountOf(state, account).nonce); next !== undefined; ) {
         yield next;
         next = waiting.get(next.transaction.nonce + 1);
       }
     }
   }
 
-  /** Drops what the state has overtaken and what is too old; gives what was dropped for its age. */
-  prune(state: StateReader, nowMs: number): readonly PooledTransaction[] {
+  /** Whether some transaction is its account's next. */
+  hasNext(state: StateReader): boolean {
+    for (const [account, waiting] of this.#byAccount)
+      if (waiting.has(accountOf(state, account).nonce)) return true;
+    return false;
+  }
+
+  /** Drops what is too old, and of `senders` what the state has overtaken; gives what was dropped for its age. */
+  prune(state: StateReader, nowMs: number, senders: Iterable<AccountId>): readonly PooledTransaction[] {
+    for (const sender of senders) {
+      const waiting = this.#byAccount.get(sender);
+      if (waiting === undefined) continue;
+      const { nonce } = accountOf(state, sender);
+      for (const pooled of [...waiting.values()]) if (pooled.transaction.nonce < nonce) this.#remove(pooled);
+    }
     const expired: PooledTransaction[] = [];
-    for (const pooled of [...this.#byId.values()]) {
-      if (pooled.transaction.nonce < accountOf(state, pooled.transaction.sender).nonce) this.#remove(pooled);
-      else if (nowMs - pooled.addedMs > MEMPOOL_LIFETIME_MS) {
-        this.#remove(pooled);
-        expired.push(pooled);
-      }
+    // Oldest first, as they came.
+    for (const pooled of this.#byId.values()) {
+      if (nowMs - pooled.addedMs <= MEMPOOL_LIFETIME_MS) break;
+      this.#remove(pooled);
+      expired.push(pooled);
     }
     return expired;
   }
@@ -166,6 +179,14 @@ export class Mempool {
     waiting?.delete(nonce);
     if (waiting?.size === 0) this.#byAccount.delete(sender);
   }
+}
+
+/** The waiting transaction of one account with the lowest nonce; an account without any is not kept. */
+function lowest(waiting: ReadonlyMap<number, PooledTransaction>): PooledTransaction {
+  let found: PooledTransaction | undefined;
+  for (const pooled of waiting.values())
+    if (found === undefined || pooled.transaction.nonce < found.transaction.nonce) found = pooled;
+  return found as PooledTransaction;
 }
 
 function compareFees(a: PooledTransaction, b: PooledTransaction): number {

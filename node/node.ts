@@ -23,6 +23,7 @@ import { NodeError } from './errors.ts';
 import { type Keys, openKeystore } from './keys/keystore.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
+import { VerifyPool } from './ledger/verify-pool.ts';
 import { hostLink, serveHost } from './market/host-protocol.ts';
 import { LedgerView } from './market/ledger-view.ts';
 import { Network } from './network/network.ts';
@@ -129,7 +130,10 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     const { ekId } = await tpm.ek();
     const { accountId, accountSecret, nodeId, nodeSecret } = keys;
 
-    const chain = await Chain.open(dataFolder, genesis);
+    const verifying = new VerifyPool({
+      onCrash: (error) => logger.warn({ err: error }, 'a thread that verifies signatures ended'),
+    });
+    const chain = await Chain.open(dataFolder, genesis, verifying);
     opened.push(() => chain.close());
     const desk = (): Promise<OwnerDesk> =>
       OwnerDesk.open({ tpm, keys, chainId: chain.rules.chainId, folder: dataFolder });

@@ -67,6 +67,10 @@ test('presence and absence are proven, and nothing else is', () => {
     refuses(() => verifyState(root, key, utf8('other value'), proof));
     refuses(() => verifyState(root, 'account/7', rows.get(key === 'account/7' ? 'account/8' : key), proof));
     refuses(() => verifyState(root, key, row, { ...proof, siblings: proof.siblings.slice(1) }));
+    for (const length of [31, 33]) {
+      const siblings = proof.siblings.map((hash) => Uint8Array.from({ length }, (_, at) => hash[at] ?? 0));
+      refuses(() => verifyState(root, key, row, { ...proof, siblings }));
+    }
   }
 });
 

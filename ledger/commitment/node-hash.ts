@@ -1,5 +1,5 @@
-import { equalBytes, utf8 } from '../bytes.ts';
-import { sha256 } from '../crypto/sha256.ts';
+import { equalBytes } from '../bytes.ts';
+import { sha256, sha256OfText } from '../crypto/sha256.ts';
 
 /**
  * The state commitment: a binary hash tree over 256-bit keys in which a subtree with a single leaf is that leaf (the
@@ -18,15 +18,17 @@ export type Subtree =
     }
   | { readonly kind: 'inner'; readonly hash: Uint8Array };
 
-const LEAF_TAG = Uint8Array.of(2);
-const INNER_TAG = Uint8Array.of(3);
+const LEAF_TAG = 2;
+const INNER_TAG = 3;
 const EMPTY_HASH = new Uint8Array(32);
+/** tag ‖ 32 bytes ‖ 32 bytes, filled anew for every hash: a commit makes tens of thousands. */
+const scratch = new Uint8Array(65);
 
 export const EMPTY: Subtree = { kind: 'empty' };
 
 /** The position of a state key: 32 bytes. */
 export function keyHashOf(stateKey: string): Uint8Array {
-  return sha256(utf8(stateKey));
+  return sha256OfText(stateKey);
 }
 
 /** The hash of an encoded row: 32 bytes. */
@@ -36,7 +38,7 @@ export function valueHashOf(row: Uint8Array): Uint8Array {
 
 /** A subtree of one row. */
 export function leaf(keyHash: Uint8Array, valueHash: Uint8Array): Subtree {
-  return { kind: 'leaf', keyHash, valueHash, hash: sha256(LEAF_TAG, keyHash, valueHash) };
+  return { kind: 'leaf', keyHash, valueHash, hash: hashPair(LEAF_TAG, keyHash, valueHash) };
 }
 
 /** 32 bytes; zero for nothing. */
@@ -46,7 +48,14 @@ export function hashOf(subtree: Subtree): Uint8Array {
 
 /** sha256(3 ‖ left ‖ right). */
 export function innerHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return sha256(INNER_TAG, left, right);
+  return hashPair(INNER_TAG, left, right);
+}
+
+function hashPair(tag: number, first: Uint8Array, second: Uint8Array): Uint8Array {
+  scratch[0] = tag;
+  scratch.set(first, 1);
+  scratch.set(second, 33);
+  return sha256(scratch);
 }
 
 /** Two halves as one subtree: a lone leaf rises. */

@@ -67,6 +67,9 @@ export function verifyState(
 ): void {
   const keyHash = keyHashOf(stateKey);
   if (proof.siblings.length > 256) throw new LedgerError('bad-path', 'expected at most 256 siblings');
+  const hashes = [...proof.siblings, ...Object.values(proof.other ?? {})];
+  if (hashes.some((hash) => hash.length !== 32))
+    throw new LedgerError('bad-path', 'expected hashes of 32 bytes');
   let end: Subtree = EMPTY;
   if (row !== undefined) {
     if (proof.other !== undefined)

@@ -1,19 +1,10 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { MarketError } from '../errors.ts';
+import { startWorkerThread } from '../worker-thread.ts';
 import type { Scheme } from './scheme.ts';
 import type { CodedSlab, SlabAnswer, SlabTask } from './slab-worker.ts';
 
 /** Worker threads that encrypt, code and hash slabs; started when first needed. */
-
-/** Run from source (tests), a thread needs its own TypeScript loader; built, it is plain JavaScript. */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./slab-worker.js', import.meta.url));
-  const url = new URL('./slab-worker.ts', import.meta.url).href;
-  return new Worker(
-    `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url)}); })`,
-    { eval: true },
-  );
-}
 
 interface Job {
   readonly task: SlabTask;
@@ -87,7 +78,7 @@ export class SlabPool {
   #start(): { readonly worker: Worker; job: Job | undefined } | undefined {
     if (this.#workers.length >= this.#size) return undefined;
     const entry: { readonly worker: Worker; job: Job | undefined } = {
-      worker: startWorker(),
+      worker: startWorkerThread(import.meta.url, 'slab-worker'),
       job: undefined,
     };
     entry.worker.unref();

@@ -30,6 +30,8 @@ import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { type FinalRecord, LedgerStore } from './ledger-store.ts';
+import type { SignatureCheck } from './signature-batch.ts';
+import { VerifyPool } from './verify-pool.ts';
 
 /**
  * The chain as this node knows it: the final state in the store, and executed blocks that are not final as overlays in
@@ -71,10 +73,13 @@ export class Chain {
   readonly store: LedgerStore;
   readonly #overlays = new Map<BlockId, Overlay>();
   readonly #verified = new Set<string>();
+  readonly #signed = new WeakMap<Block, Promise<boolean>>();
+  readonly #pool: VerifyPool;
 
-  private constructor(genesis: Genesis, store: LedgerStore) {
+  private constructor(genesis: Genesis, store: LedgerStore, pool: VerifyPool) {
     this.genesis = genesis;
     this.store = store;
+    this.#pool = pool;
     this.rules = {
       chainId: chainIdOf(genesis),
       chainKind: genesis.kind,
@@ -83,13 +88,14 @@ export class Chain {
     };
   }
 
-  /** Opens or makes the ledger in `folder`. Throws NodeError as LedgerStore.open. */
-  static async open(folder: string, genesis: Genesis): Promise<Chain> {
-    return new Chain(genesis, await LedgerStore.open(folder, genesis));
+  /** Opens or makes the ledger in `folder`; closes `pool` when it is closed. Throws NodeError as LedgerStore.open. */
+  static async open(folder: string, genesis: Genesis, pool = new VerifyPool()): Promise<Chain> {
+    return new Chain(genesis, await LedgerStore.open(folder, genesis), pool);
   }
 
-  close(): Promise<void> {
-    return this.store.close();
+  async close(): Promise<void> {
+    await this.#pool.close();
+    await this.store.close();
   }
 
   get final(): FinalRecord {
@@ -165,16 +171,58 @@ export class Chain {
 
   /** Whether the sender signed; remembered, so that a transaction is verified once on its way through mempool and block. */
   signatureHolds(transaction: Transaction, bytes: Uint8Array): boolean {
-    const key = toHex(sha256(bytes));
-    if (this.#verified.has(key)) return true;
-    const holds = verify(transaction.signature, transactionDigest(bytes), idBytes(transaction.sender));
-    if (!holds) return false;
+    if (this.#isVerified(bytes)) return true;
+    const { publicKey, digest, signature } = signatureCheckOf(transaction, bytes);
+    if (!verify(signature, digest, publicKey)) return false;
+    this.#rememberVerified(bytes);
+    return true;
+  }
+
+  /** `signatureHolds` of many at once, away from this thread. */
+  async signaturesHold(
+    signed: readonly { readonly transaction: Transaction; readonly bytes: Uint8Array }[],
+  ): Promise<readonly boolean[]> {
+    const unknown = signed.filter(({ bytes }) => !this.#isVerified(bytes));
+    const verdicts = await this.#pool.verify(
+      unknown.map(({ transaction, bytes }) => signatureCheckOf(transaction, bytes)),
+    );
+    const refused = new Set(unknown.filter((_, i) => verdicts[i] !== true));
+    for (const one of unknown) if (!refused.has(one)) this.#rememberVerified(one.bytes);
+    return signed.map((one) => !refused.has(one));
+  }
+
+  /**
+   * Whether every transaction of a block is signed by its sender. Asked for before the block's turn to be executed, the
+   * answer is there when it is.
+   */
+  verifyBlock(block: Block): Promise<boolean> {
+    const known = this.#signed.get(block);
+    if (known !== undefined) return known;
+    const verifying = this.#verifyBlock(block);
+    // Who executes the block hears of a failure; who only asked ahead does not wait for it.
+    verifying.catch(() => undefined);
+    this.#signed.set(block, verifying);
+    return verifying;
+  }
+
+  async #verifyBlock({ transactions }: Block): Promise<boolean> {
+    const unknown = transactions.filter((transaction) => !this.#isVerified(encodeTransaction(transaction)));
+    const checks = unknown.map((transaction) =>
+      signatureCheckOf(transaction, encodeTransaction(transaction)),
+    );
+    return (await this.#pool.verify(checks, true)).every((holds) => holds);
+  }
+
+  #isVerified(bytes: Uint8Array): boolean {
+    return this.#verified.size > 0 && this.#verified.has(toHex(sha256(bytes)));
+  }
+
+  #rememberVerified(bytes: Uint8Array): void {
     for (const oldest of this.#verified) {
       if (this.#verified.size < VERIFIED_MAX) break;
       this.#verified.delete(oldest);
     }
-    this.#verified.add(key);
-    return true;
+    this.#verified.add(toHex(sha256(bytes)));
   }
 
   #begin(parentId: BlockId, parent: BlockHeader, timestampMs: number, proposer: NodeId): BlockExecution {
@@ -217,6 +265,7 @@ export class Chain {
       'bad-block',
       'an empty block is only for the first of a period in which contracts live',
     );
+    const signed = this.verifyBlock(block);
     const execution = this.#begin(header.parentId, parent, header.timestampMs, header.proposer);
     let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
     let sliceMs = performance.now();
@@ -224,11 +273,6 @@ export class Chain {
       const bytes = encodeTransaction(transaction);
       bytesLeft -= bytes.length + 4;
       demand(bytesLeft >= 0, 'bad-block', `a block has at most ${parameters.blockBytesMax} bytes`);
-      demand(
-        this.signatureHolds(transaction, bytes),
-        'bad-signature',
-        'the sender must sign its transaction',
-      );
       execution.add(transaction, bytes);
       if (performance.now() - sliceMs > SLICE_MS) {
         await nextTurn();
@@ -247,6 +291,7 @@ export class Chain {
       'bad-state-root',
       `execution gives the state root ${root}, the header says ${header.stateRoot}`,
     );
+    demand(await signed, 'bad-signature', 'the sender must sign its transaction');
     this.#keep({ id, block, outcome, pages });
     return id;
   }
@@ -372,6 +417,10 @@ export class Chain {
 /** The hash of the next committee where a block is the last of its epoch, zero elsewhere. */
 function nextCommitteeHashOf({ nextCommittee }: BlockOutcome): Hash {
   return nextCommittee === undefined ? ZERO_HASH : committeeHash(nextCommittee);
+}
+
+function signatureCheckOf({ sender, signature }: Transaction, bytes: Uint8Array): SignatureCheck {
+  return { publicKey: idBytes(sender), digest: transactionDigest(bytes), signature };
 }
 
 function base64(bytes: Uint8Array | undefined): string | undefined {

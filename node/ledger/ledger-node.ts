@@ -32,6 +32,7 @@ import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { fetchBlocks, fetchHeaders, serveBlocks } from './block-fetch.ts';
 import type { Chain, FinalBlock } from './chain.ts';
+import { GossipIntake } from './gossip-intake.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 
 /**
@@ -250,20 +251,24 @@ export class LedgerNode {
    * Takes a signed transaction into the pool and tells the others. Throws LedgerError with why it cannot be taken.
    * That it is in the pool is no promise: only a final block is.
    */
-  submit(bytes: Uint8Array, from?: NodeId): Transaction {
+  submit(bytes: Uint8Array): Transaction {
     const transaction = decodeTransaction(bytes);
-    const id = transactionIdOfBytes(bytes);
-    if (this.mempool.get(id) !== undefined) return transaction;
-    if (transaction.chainId !== this.chain.rules.chainId)
-      throw new LedgerError('wrong-chain', 'the transaction is for another chain');
+    if (this.mempool.get(transactionIdOfBytes(bytes)) !== undefined) return transaction;
     if (!this.chain.signatureHolds(transaction, bytes))
       throw new LedgerError('bad-signature', 'the sender must sign its transaction');
+    this.#admit(transaction, bytes);
+    return transaction;
+  }
+
+  /** Puts a transaction that its sender signed into the pool and tells the others. Throws LedgerError. */
+  #admit(transaction: Transaction, bytes: Uint8Array, from?: NodeId): void {
+    if (transaction.chainId !== this.chain.rules.chainId)
+      throw new LedgerError('wrong-chain', 'the transaction is for another chain');
     const result = this.mempool.add(transaction, bytes, this.chain.state, Date.now());
     if (!result.added) throw result.error;
     this.#network.broadcast(KIND.transaction, bytes, from);
     this.#workDirty = true;
     this.#post({ kind: 'tick' });
-    return transaction;
   }
 
   /** Stops cleanly: what is queued is finished first. */
@@ -285,13 +290,19 @@ export class LedgerNode {
       this.#post({ kind: 'message', from, message });
       return undefined;
     });
+    const intake = new GossipIntake({
+      knows: (bytes) => this.mempool.get(transactionIdOfBytes(bytes)) !== undefined,
+      signatureHolds: (transaction, bytes) => this.chain.signatureHolds(transaction, bytes),
+      signaturesHold: (batch) => this.chain.signaturesHold(batch),
+      admit: ({ transaction, bytes, from }) => this.#admit(transaction, bytes, from),
+      refused: (from, error) =>
+        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused'),
+      failed: (error) => {
+        if (!this.#abort.signal.aborted) this.#halt('gossiped transactions cannot be verified', error);
+      },
+    });
     this.#network.handle(KIND.transaction, TRANSACTION_BYTES_MAX, (from, body) => {
-      try {
-        this.submit(body, from);
-      } catch (error) {
-        if (!(error instanceof LedgerError)) throw error;
-        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused');
-      }
+      if (!this.#abort.signal.aborted) intake.add(from, body);
       return undefined;
     });
     serveBlocks(this.#network, this.chain, (id) => {
@@ -372,7 +383,7 @@ export class LedgerNode {
     if (!this.#workDirty) return;
     this.#workDirty = false;
     const tip = this.chain.hasState(this.#consensus.tipId) ? this.#consensus.tipId : this.chain.final.id;
-    const waiting = this.mempool.inOrder(this.chain.stateAfter(tip)).next().done !== true;
+    const waiting = this.mempool.hasNext(this.chain.stateAfter(tip));
     this.#queue.push({
       kind: 'event',
       event: { kind: 'work', work: waiting || this.chain.periodTurnDue(tip, Date.now()) },
@@ -567,10 +578,12 @@ export class LedgerNode {
 
   /** Executes blocks in order; `commit`: they are final for certain and become so now. False when one is invalid. */
   async #executeStretch(ids: readonly BlockId[], commit: boolean): Promise<boolean> {
-    for (const id of ids) {
+    for (const [i, id] of ids.entries()) {
       if (this.chain.hasState(id)) continue;
       const block = this.#arrived.get(id);
       if (block === undefined) return false;
+      const next = this.#arrived.get(ids[i + 1] as BlockId);
+      if (next !== undefined) void this.chain.verifyBlock(next);
       if (!this.chain.hasState(block.header.parentId)) return block.header.height <= this.chain.final.height;
       try {
         await this.chain.execute(block);
@@ -627,7 +640,8 @@ export class LedgerNode {
     if (this.#finalityMs.length > 200) this.#finalityMs.splice(0, 100);
     if (blocks.length === 0) return;
     this.#lastFinalMs = Date.now();
-    this.mempool.prune(this.chain.state, Date.now());
+    const senders = new Set(blocks.flatMap(({ block }) => block.transactions.map(({ sender }) => sender)));
+    this.mempool.prune(this.chain.state, Date.now(), senders);
     if (this.#refusals.size > 10_000) this.#refusals.clear();
     this.#workDirty = true;
     for (const listener of this.#finalListeners) listener(blocks);
