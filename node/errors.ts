@@ -13,6 +13,8 @@ export type NodeErrorCode =
   | 'exists'
   | 'not-found'
   | 'not-synced'
+  | 'pruned'
+  | 'file-damaged'
   | 'not-installed'
   | 'emulator-failed';
 

@@ -13,7 +13,7 @@ export const CHUNK_BYTES_MAX = 1_048_576;
 const PAGES_MAX = 128;
 /** A page of 16 leaves. */
 const PAGE_BYTES_MAX = 4 + 16 * 64;
-const ROWS_MAX = 32_768;
+export const CHUNK_ROWS_MAX = 32_768;
 /** Room that the ends of a chunk take at most in a tree of real depth (2 × 10 pages). */
 export const CHUNK_ROWS_BYTES_MAX = CHUNK_BYTES_MAX - 20 * (PAGE_BYTES_MAX + 16);
 
@@ -31,7 +31,7 @@ export interface StateChunk extends KeyRange {
 const chunkCodec = P.struct({
   from: hashCodec,
   to: optional(hashCodec),
-  rows: boundedList(ROWS_MAX, P.struct({ key: boundedText(255), row: P.bytes(P.U32BE) })),
+  rows: boundedList(CHUNK_ROWS_MAX, P.struct({ key: boundedText(255), row: P.bytes(P.U32BE) })),
   pages: boundedList(PAGES_MAX, P.struct({ path: boundedText(64), page: P.bytes(P.U16BE) })),
 }) as unknown as Codec<StateChunk>;
 

@@ -1,12 +1,26 @@
+import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadSettings } from '../config/settings.ts';
 import { NodeError } from '../errors.ts';
+import { Chain } from '../ledger/chain.ts';
+import { exportLedger, writeSnapshot } from '../ledger/export-ledger.ts';
+import { importLedger } from '../ledger/import-ledger.ts';
 import { verifyLedger } from '../ledger/verify-ledger.ts';
 import { readGenesis } from '../node.ts';
-import { fields, ProgressBar } from './output.ts';
+import { bytes, fields, ProgressBar } from './output.ts';
 import type { Runner } from './runner.ts';
 
-/** ledger verify: on a data folder whose node does not run. */
+/** The ledger of a data folder whose node does not run. */
+async function withChain<T>(dataFolder: string, use: (chain: Chain) => Promise<T>): Promise<T> {
+  const chain = await Chain.open(dataFolder, readGenesis(dataFolder, loadSettings(dataFolder, {})));
+  try {
+    return await use(chain);
+  } finally {
+    await chain.close();
+  }
+}
+
+/** ledger verify, export, snapshot, import: on a data folder whose node does not run. */
 export function recoveryCommands(ledger: Command, run: Runner): void {
   ledger
     .command('verify')
@@ -43,6 +57,54 @@ export function recoveryCommands(ledger: Command, run: Runner): void {
           ...(more > 0 ? [`  and ${more} more`] : []),
           ...(whatToDo === undefined ? [] : ['', whatToDo]),
         ].join('\n');
+        return [report, text];
+      }),
+    );
+
+  const writers = [
+    ['export', 'write all blocks and what proves them to a file (the node must not run)', exportLedger],
+    [
+      'snapshot',
+      'write all headers, the newest state and what proves it to a file (the node must not run)',
+      writeSnapshot,
+    ],
+  ] as const;
+  for (const [name, description, write] of writers) {
+    ledger
+      .command(`${name} <file>`)
+      .description(description)
+      .action(
+        run(async ({ dataFolder }, file: string) => {
+          const bar = new ProgressBar('writing', String);
+          const report = await withChain(dataFolder(), (chain) =>
+            write(chain, file, (done, total) => bar.update(done, total)),
+          ).finally(() => bar.end());
+          return [
+            report,
+            fields([
+              ['file', `${report.file}, ${bytes(report.bytes)}`],
+              ['up to', `block ${report.height}, ${report.blockId}`],
+            ]),
+          ];
+        }),
+      );
+  }
+
+  ledger
+    .command('import <file>')
+    .description('take over an export or a snapshot after checking all of it (the node must not run)')
+    .action(
+      run(async ({ dataFolder }, file: string) => {
+        if (!existsSync(file)) throw new NodeError('not-found', `there is no file ${file}`);
+        const totalBytes = statSync(file).size;
+        const bar = new ProgressBar('importing');
+        const report = await withChain(dataFolder(), (chain) =>
+          importLedger(chain, file, (part, doneBytes) => bar.update(doneBytes, totalBytes, part)),
+        ).finally(() => bar.end());
+        const text =
+          report.height === report.from
+            ? `Nothing to do: the ledger is at block ${report.height} already.`
+            : `The ledger went from block ${report.from} to block ${report.height}.`;
         return [report, text];
       }),
     );

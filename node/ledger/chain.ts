@@ -11,6 +11,7 @@ import {
 import { toHex } from '../../ledger/bytes.ts';
 import { commit, type PageChanges, type PageReader } from '../../ledger/commitment/commitment.ts';
 import { decodeCertificate } from '../../ledger/consensus/messages.ts';
+import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
 import { verify } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
@@ -28,9 +29,11 @@ import type { ChainRules } from '../../ledger/state/context.ts';
 import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
 import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
+import type { CertifiedHeader } from './finality.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { type FinalRecord, LedgerStore } from './ledger-store.ts';
 import type { SignatureCheck } from './signature-batch.ts';
+import type { StagedState } from './staged-state.ts';
 import { VerifyPool } from './verify-pool.ts';
 
 /**
@@ -403,6 +406,12 @@ export class Chain {
     });
     for (const overlay of [...overlays, ...abandoned]) this.#overlays.delete(overlay.id);
     return overlays.map(({ id, block, outcome }) => ({ id, block, events: outcome.events }));
+  }
+
+  /** Goes on from a state that was not executed here; see `StagedState.adopt`. */
+  async adopt(state: StagedState, newest: CertifiedHeader, boundaries: readonly Boundary[]): Promise<void> {
+    await state.adopt(newest, boundaries);
+    this.#overlays.clear();
   }
 
   /** Overlays that neither become final now nor descend from the new final block. */

@@ -3,7 +3,7 @@ import { toHex } from '../../ledger/bytes.ts';
 import { encode } from '../../ledger/codec.ts';
 import type { AccountId, ContractId, TransactionId } from '../../ledger/ids.ts';
 import type { TracedEvent } from '../../ledger/state/apply.ts';
-import { CONTRACTS } from '../../ledger/state/entities.ts';
+import { CONTRACTS, type StorageContract } from '../../ledger/state/entities.ts';
 import type { Payment } from '../../ledger/state/events.ts';
 import { encodeTransaction, transactionIdOfBytes } from '../../ledger/transaction.ts';
 import { jsonBytes, sortable } from './ledger-database.ts';
@@ -64,6 +64,34 @@ export interface PeriodEntry {
 const NO_SUMS: EarningSums = { storageGrains: '0', egressGrains: '0', feeGrains: '0', penaltyGrains: '0' };
 
 type IndexReader = <T>(key: string) => T | undefined;
+
+/** Entries of a live contract whose opening was never seen here, because the state came as a snapshot. `n`: any other number a contract. */
+export function* liveContractEntries(
+  contractId: ContractId,
+  contract: StorageContract,
+  n: number,
+  read: IndexReader,
+): Generator<readonly [string, Uint8Array]> {
+  if (read(`contract/${contractId}`) !== undefined) return;
+  const { renterId, hostAccountId, openedHeight } = contract;
+  // Behind whatever was seen of that height.
+  const place = `${sortable(openedHeight)}.s${sortable(n, 9)}`;
+  const entry: ContractEntry = {
+    contractId,
+    renterId,
+    hostAccountId,
+    openedHeight,
+    place,
+    lastSettledHeight: undefined,
+    ended: undefined,
+  };
+  yield [`contract/${contractId}`, jsonBytes(entry)];
+  yield [`contracts/${place}`, jsonBytes(contractId)];
+  for (const account of new Set([renterId, hostAccountId])) {
+    yield [`contracts-of/${account}/${place}`, jsonBytes(contractId)];
+    yield [`live-of/${account}/${contractId}`, jsonBytes(contractId)];
+  }
+}
 
 /** Gathers index entries over the blocks of one commit. */
 export class IndexBatch {

@@ -39,13 +39,14 @@ import {
   sortable,
   under,
 } from './ledger-database.ts';
-import { orderKey } from './state-tree.ts';
+import { clearPlace, orderKey } from './state-tree.ts';
 
 /** The ledger on disk: one atomic synced batch a commit. */
 
 const VOTING_KEY = 'm/voting';
 
-function boundaryKey(epoch: number): string {
+/** Where the last block of an epoch stands, with what proves it. */
+export function boundaryKey(epoch: number): string {
   return `m/boundary/${sortable(epoch)}`;
 }
 
@@ -115,6 +116,8 @@ export class LedgerStore {
       if (final.height < height)
         throw damaged(`it ends at block ${final.height}, and block ${height} was final here before`);
       const place = readText<StatePlace>(db.getSync(PLACE_KEY)) ?? '';
+      // What a snapshot left that was cut off, or the state that one replaced.
+      await clearPlace(db, place === '' ? '1' : '');
       if (db.getSync(ORDERED_KEY) === undefined) await orderRows(db, place);
       mark = new HeightMark(location);
       mark.write(final.height);

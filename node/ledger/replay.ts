@@ -1,50 +1,51 @@
-import { type Block, blockIdOf } from '../../ledger/block.ts';
+import type { Block } from '../../ledger/block.ts';
+import { encodeCertificate } from '../../ledger/consensus/messages.ts';
+import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { demand } from '../../ledger/errors.ts';
 import type { BlockId } from '../../ledger/ids.ts';
 import type { Chain } from './chain.ts';
-
-/** What makes a block final: the encoded Finalization, and the view that it is of. */
-export interface Finality {
-  readonly epoch: number;
-  readonly view: number;
-  readonly certificate: Uint8Array;
-}
 
 /** Blocks of one durable batch where many follow each other that are known to be final. */
 const STRETCH = 64;
 
 /**
- * Executes blocks that are final for certain, each the child of the one before, and makes them so here, in stretches.
- * `finality` is kept with the last of them. Throws LedgerError for a block that is not what it should be.
+ * Executes blocks that are final for certain, each the child of the one before, and makes them so here, in stretches that
+ * end with a block whose Finalization is at hand, so that it is kept. Throws LedgerError for a block that is not what it
+ * should be.
  */
 export async function replayBlocks(
   chain: Chain,
   blocks: AsyncIterable<Block>,
-  onHeight: (height: number) => void = () => undefined,
-  finality?: Finality,
+  options: {
+    readonly certificateOf?: (id: BlockId) => Certificate | undefined;
+    readonly onHeight?: (height: number) => void;
+  },
 ): Promise<void> {
   let stretch: BlockId[] = [];
   let last: Block | undefined;
-  const flush = async (isLast: boolean): Promise<void> => {
-    if (last === undefined || stretch.length === 0) return;
+  const flush = async (): Promise<void> => {
+    const id = stretch.at(-1);
+    if (last === undefined || id === undefined) return;
     const { epoch, view, height } = last.header;
-    await chain.commit(
-      stretch,
-      isLast && finality !== undefined ? finality : { epoch, view, certificate: undefined },
-    );
+    const certificate = options.certificateOf?.(id);
+    await chain.commit(stretch, {
+      epoch,
+      view: certificate?.view ?? view,
+      certificate: certificate && encodeCertificate(certificate),
+    });
     stretch = [];
-    onHeight(height);
+    options.onHeight?.(height);
   };
   for await (const block of blocks) {
-    if (stretch.length >= STRETCH) await flush(false);
     demand(
       block.header.parentId === (stretch.at(-1) ?? chain.final.id),
       'bad-block',
       `block ${block.header.height} does not follow the one before it`,
     );
-    await chain.execute(block);
-    stretch.push(blockIdOf(block.header));
+    const id = await chain.execute(block);
+    stretch.push(id);
     last = block;
+    if (stretch.length >= STRETCH || options.certificateOf?.(id) !== undefined) await flush();
   }
-  await flush(true);
+  await flush();
 }

@@ -7,6 +7,7 @@ import {
   type Database,
   type DatabaseSnapshot,
   orderAt,
+  pagesAt,
   readText,
   rowsAt,
   type StatePlace,
@@ -55,4 +56,9 @@ export function orderKey(place: StatePlace, key: string): string {
 /** A row as a chunk carries it. */
 export function isPresent(row: OrderedRow): row is OrderedRow & StateRow {
   return row.row !== undefined;
+}
+
+/** Removes a state that is not in force. */
+export async function clearPlace(db: Database, place: StatePlace): Promise<void> {
+  for (const prefix of [rowsAt(place), orderAt(place), pagesAt(place)]) await db.clear(under(prefix));
 }

@@ -5,14 +5,15 @@ import { type BlockHeader, blockIdOf, decodeBlock, decodeHeader, HEADER_BYTES } 
 import { equalBytes } from '../../ledger/bytes.ts';
 import { keyHashOf } from '../../ledger/commitment/node-hash.ts';
 import { decodePage, type Page } from '../../ledger/commitment/page.ts';
+import { decodeCertificate } from '../../ledger/consensus/messages.ts';
+import { type Boundary, decodeBoundary } from '../../ledger/consensus/trust-chain.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import { type BlockId, type ChainId, type Hash, hashId } from '../../ledger/ids.ts';
-import { readerOver } from '../../ledger/state/draft.ts';
 import { NodeError } from '../errors.ts';
 import { checkLevelFiles } from '../storage/level-files.ts';
 import { Chain } from './chain.ts';
-import { checkFinality } from './finality.ts';
+import { checkFromGenesis } from './finality.ts';
 import {
   CHAIN_KEY,
   type Database,
@@ -29,7 +30,7 @@ import {
   sortable,
   under,
 } from './ledger-database.ts';
-import type { FinalRecord } from './ledger-store.ts';
+import { boundaryKey, type FinalRecord } from './ledger-store.ts';
 import { replayBlocks } from './replay.ts';
 import { buildTree, orderKey, rowsInOrder } from './state-tree.ts';
 
@@ -119,7 +120,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
     counts.height = final.height;
     const headers = await checkBlocks(db, chainId, final, options.from ?? 0, counts, findings, onProgress);
     await checkState(db, headers.last, counts, findings, onProgress);
-    checkCertificate(db, genesis, final, findings);
+    checkCertificate(db, genesis, final, headers.last, findings);
     if (options.replay === true && findings.list.length === 0) {
       if (counts.pruned > 0)
         findings.add('replay', 'the bodies of old blocks are pruned, so they cannot be executed again');
@@ -294,12 +295,27 @@ function comparePages(
   }
 }
 
-function checkCertificate(db: Database, genesis: Genesis, final: FinalRecord, findings: Findings): void {
-  if (final.certificate === undefined) return;
-  const place = readText<StatePlace>(db.getSync(PLACE_KEY)) ?? '';
+/** The newest block from genesis on, committee by committee. */
+function checkCertificate(
+  db: Database,
+  genesis: Genesis,
+  final: FinalRecord,
+  header: BlockHeader | undefined,
+  findings: Findings,
+): void {
+  if (final.certificate === undefined || header === undefined) return;
   try {
-    const state = readerOver((key) => db.getSync(rowsAt(place) + key));
-    checkFinality(genesis, state, final.id, Buffer.from(final.certificate, 'base64'));
+    const certificate = decodeCertificate(Buffer.from(final.certificate, 'base64'));
+    const boundaries: Boundary[] = [];
+    for (let epoch = 0; epoch < certificate.epoch; epoch++) {
+      const bytes = db.getSync(boundaryKey(epoch));
+      if (bytes === undefined) {
+        findings.add(`the last block of epoch ${epoch}`, 'what proves it is missing');
+        return;
+      }
+      boundaries.push(decodeBoundary(bytes));
+    }
+    checkFromGenesis(genesis, boundaries, { header, certificate });
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
     findings.add('the certificate of the newest block', error.message);
@@ -324,7 +340,9 @@ async function replay(
         yield decodeBlock(db.getSync(`b/${id}`) as Uint8Array);
       }
     };
-    await replayBlocks(chain, blocks(), (height) => onProgress('replay', height, final.height));
+    await replayBlocks(chain, blocks(), {
+      onHeight: (height) => onProgress('replay', height, final.height),
+    });
     if (chain.final.id !== final.id) findings.add('replay', 'it ends in another block');
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
