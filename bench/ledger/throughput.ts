@@ -1,0 +1,104 @@
+import { cpSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Block, blockIdOf, decodeBlock, encodeBlock } from '../../ledger/block.ts';
+import type { Genesis } from '../../ledger/genesis.ts';
+import { transactionId } from '../../ledger/transaction.ts';
+import { Chain } from '../../node/ledger/chain.ts';
+import { longestBlock } from '../measure.ts';
+import { benchNode, prepareLedger, signerOf } from './prepared-ledger.ts';
+import { signTransfer } from './transfers.ts';
+
+/** Transfers a second on one node: from the bytes of blocks as peers send them to a state that is durable. */
+
+export interface Throughput {
+  readonly transfersPerSecond: number;
+  /** Growth of the ledger's folder. */
+  readonly bytesPerTransfer: number;
+  /** The longest time for which the event loop did not turn. */
+  readonly longestBlockMs: number;
+}
+
+export interface ThroughputPlan {
+  readonly folder: string;
+  readonly genesis: Genesis;
+  /** Accounts with money; each transfer is between two of them drawn by chance. */
+  readonly accounts: number;
+  readonly blocks: number;
+  readonly transfersPerBlock: number;
+}
+
+export async function measureThroughput(plan: ThroughputPlan): Promise<Throughput> {
+  const { accounts, blocks: count, folder, genesis, transfersPerBlock } = plan;
+  const signers = Array.from({ length: Math.min(accounts, count * transfersPerBlock) }, (_, i) =>
+    signerOf(i),
+  );
+  const made = join(folder, `made-${accounts}`);
+  await prepareLedger(made, genesis, signers, accounts);
+  const fresh = join(folder, `fresh-${accounts}`);
+  cpSync(made, fresh, { recursive: true });
+
+  const maker = await Chain.open(made, genesis);
+  const encoded: Uint8Array[] = [];
+  // A sender may come again in a later block; positions in the tree are hashes, so in order is as good as by chance.
+  for (let n = 0; n < count; n++) {
+    const transfers = Array.from({ length: transfersPerBlock }, (_, i) => {
+      const at = n * transfersPerBlock + i;
+      const to = signers[(at * 7_919 + 13) % signers.length] as (typeof signers)[number];
+      const from = signers[at % signers.length] as (typeof signers)[number];
+      return signTransfer(maker.rules.chainId, from, Math.floor(at / signers.length), to.accountId);
+    });
+    const pooled = transfers.map(({ transaction, bytes }) => ({
+      id: transactionId(transaction),
+      transaction,
+      bytes,
+      addedMs: 0,
+    }));
+    const { id: parentId, view } = maker.final;
+    const request = { parentId, epoch: 0, view: view + 1, proposer: benchNode(0).nodeId, nowMs: Date.now() };
+    const block = (await maker.build(request, pooled, (_, error) => {
+      throw error;
+    })) as Block;
+    await maker.commit([blockIdOf(block.header)], { epoch: 0, view: view + 1, certificate: undefined });
+    encoded.push(encodeBlock(block));
+  }
+  await maker.close();
+
+  const bytesBefore = folderBytes(fresh);
+  const chain = await Chain.open(fresh, genesis);
+  // The thread that verifies is started and the code is warm after the first blocks.
+  const warm = Math.min(2, count - 1);
+  await follow(chain, encoded.slice(0, warm));
+  const startMs = performance.now();
+  const { longestMs } = await longestBlock(() => follow(chain, encoded.slice(warm)));
+  const seconds = (performance.now() - startMs) / 1_000;
+  await chain.close();
+  return {
+    transfersPerSecond: ((count - warm) * transfersPerBlock) / seconds,
+    bytesPerTransfer: (folderBytes(fresh) - bytesBefore) / (count * transfersPerBlock),
+    longestBlockMs: longestMs,
+  };
+}
+
+/** Takes blocks as a node that catches up does: the signatures of the next are verified while one is executed. */
+async function follow(chain: Chain, encoded: readonly Uint8Array[]): Promise<void> {
+  const take = (bytes: Uint8Array | undefined): Block | undefined => {
+    if (bytes === undefined) return undefined;
+    const block = decodeBlock(bytes);
+    void chain.verifyBlock(block);
+    return block;
+  };
+  let block = take(encoded[0]);
+  for (let n = 0; block !== undefined; n++) {
+    const next = take(encoded[n + 1]);
+    const id = await chain.execute(block);
+    await chain.commit([id], { epoch: 0, view: block.header.view, certificate: undefined });
+    block = next;
+  }
+}
+
+/** Bytes of all files below a folder. */
+export function folderBytes(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
