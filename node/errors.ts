@@ -16,6 +16,8 @@ export type NodeErrorCode =
   | 'pruned'
   | 'file-damaged'
   | 'not-installed'
+  | 'no-tpm'
+  | 'no-passphrase'
   | 'emulator-failed';
 
 /** The one error class of this room. `message` says what was expected and what to do. */

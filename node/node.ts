@@ -7,6 +7,7 @@ import { type Genesis, genesisFromJson } from '../ledger/genesis.ts';
 import { grains } from '../ledger/grains.ts';
 import type { EkId } from '../ledger/ids.ts';
 import { NODES, TPMS } from '../ledger/state/entities.ts';
+import { parseEndorsement } from '../ledger/tpm/endorsement.ts';
 import type { StorageOffer } from '../ledger/transaction.ts';
 import { contractFollower } from '../market/contract-follower.ts';
 import { SlabPool } from '../market/files/slab-pool.ts';
@@ -21,6 +22,7 @@ import { Scheduler } from '../market/scheduler/scheduler.ts';
 import type { Settings } from './config/settings.ts';
 import { NodeError } from './errors.ts';
 import { type Keys, openKeystore } from './keys/keystore.ts';
+import type { Protection } from './keys/protection.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
 import { VerifyPool } from './ledger/verify-pool.ts';
@@ -52,7 +54,7 @@ export interface NodeOptions {
   readonly dataFolder: string;
   readonly settings: Settings;
   readonly version: string;
-  /** What protects the keys where no TPM does. */
+  /** What opens the keys of a node without a TPM. */
   readonly passphrase?: string;
 }
 
@@ -60,9 +62,12 @@ export interface BlocktreeNode {
   readonly options: NodeOptions;
   readonly genesis: Genesis;
   readonly keys: Keys;
-  readonly tpm: Tpm;
-  readonly ekId: EkId;
-  /** The owner's way to a claim, as the data folder has it now: an issuer's answer may have come since the start. */
+  /** Absent in a node that goes without: it reads and syncs, and cannot claim. */
+  readonly chip: { readonly tpm: Tpm; readonly ekId: EkId } | undefined;
+  /**
+   * The owner's way to a claim, as the data folder has it now: an issuer's answer may have come since the start.
+   * Rejects with NodeError `no-tpm`.
+   */
   desk(): Promise<OwnerDesk>;
   readonly logger: Logger;
   readonly chain: Chain;
@@ -119,15 +124,10 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     for (const close of opened.splice(0).reverse()) await close();
   };
   try {
-    const tpm = await openTpm(tpmAddress(dataFolder, settings), genesis.kind);
-    opened.push(() => tpm.close());
-    const keys = await openKeystore(
-      dataFolder,
-      options.passphrase === undefined
-        ? { kind: 'tpm', tpm }
-        : { kind: 'passphrase', passphrase: options.passphrase },
-    );
-    const { ekId } = await tpm.ek();
+    const tpm = await openNodeTpm(dataFolder, settings, genesis);
+    if (tpm !== undefined) opened.push(() => tpm.close());
+    const keys = await openKeystore(dataFolder, protectionBy(tpm, options.passphrase));
+    const chip = tpm === undefined ? undefined : { tpm, ekId: (await tpm.ek()).ekId };
     const { accountId, accountSecret, nodeId, nodeSecret } = keys;
 
     const verifying = new VerifyPool({
@@ -135,13 +135,13 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     });
     const chain = await Chain.open(dataFolder, genesis, verifying);
     opened.push(() => chain.close());
-    const desk = (): Promise<OwnerDesk> =>
-      OwnerDesk.open({ tpm, keys, chainId: chain.rules.chainId, folder: dataFolder });
-    const { endorsement } = await desk();
+    const { chainId } = chain.rules;
+    const desk = async (): Promise<OwnerDesk> =>
+      OwnerDesk.open({ tpm: present(tpm), keys, chainId, folder: dataFolder });
     const store = await LevelKeyValues.open(join(dataFolder, 'market'));
     opened.push(() => store.close());
     const network = await Network.open({
-      chainId: chain.rules.chainId,
+      chainId,
       nodeSecret,
       host: settings['link.host'],
       port: settings['link.port'],
@@ -154,10 +154,13 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     guardAdmission({
       mode: admissionMode(settings),
       network,
-      chainId: chain.rules.chainId,
+      chainId,
       issuers: genesis.issuers,
       ekOf: (id) => chain.state.read(NODES, id)?.ekId,
-      ...(endorsement === undefined ? {} : { own: { tpm, endorsement } }),
+      async own() {
+        const endorsement = tpm === undefined ? undefined : (await desk()).endorsement;
+        return tpm === undefined || endorsement === undefined ? undefined : { tpm, endorsement };
+      },
     });
     const ledger = await LedgerNode.open({
       chain,
@@ -249,8 +252,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       options,
       genesis,
       keys,
-      tpm,
-      ekId,
+      chip,
       desk,
       logger,
       chain,
@@ -268,10 +270,15 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       startedMs: Date.now(),
       feeds,
       async claim() {
-        const claimed = chain.state.read(TPMS, ekId);
-        const rebinds = claimed?.ownerId === accountId && claimed.nodeId !== nodeId;
+        const { ekId } = present(chip);
         const fresh = await desk();
-        return wallet.submit(rebinds ? await fresh.rebind() : await fresh.claim());
+        const claimed = chain.state.read(TPMS, ekId);
+        if (claimed?.ownerId !== accountId || claimed.nodeId === nodeId)
+          return wallet.submit(await fresh.claim());
+        // A restored node has no endorsement, and need not ask for one: the ledger keeps that of the claim.
+        if (fresh.endorsement === undefined)
+          await fresh.keep(claimedEndorsement(chain, ekId, claimed.claimedHeight));
+        return wallet.submit(await fresh.rebind());
       },
       announce: (offer) =>
         wallet.submit({
@@ -282,7 +289,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
         }),
       close: closeAll,
     };
-    if (settings['host.automatic']) void actAlone(node);
+    if (settings['host.automatic'] && chip !== undefined) void actAlone(node);
     return node;
   } catch (error) {
     await closeAll();
@@ -290,9 +297,20 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
   }
 }
 
+/** The endorsement in the claim of a chip. */
+function claimedEndorsement(chain: Chain, ekId: EkId, height: number): Uint8Array {
+  const id = chain.store.idAt(height);
+  const block = id === undefined ? undefined : chain.store.block(id);
+  for (const { body } of block?.transactions ?? []) {
+    if (body.kind === 'claim' && parseEndorsement(body.endorsement).ekId === ekId) return body.endorsement;
+  }
+  throw new NodeError('data-damaged', `block ${height} does not hold the claim of the TPM ${ekId}`);
+}
+
 /** A development node claims its TPM and offers its room by itself, trying again until both are final. */
 async function actAlone(node: BlocktreeNode): Promise<void> {
-  const { chain, ekId, keys, logger, shelf } = node;
+  const { chain, keys, logger, shelf } = node;
+  const { ekId } = present(node.chip);
   for (let waitMs = 500; ; waitMs = Math.min(waitMs * 2, 10_000)) {
     try {
       if (chain.state.read(TPMS, ekId) === undefined) await node.claim();
@@ -322,11 +340,36 @@ function openLog(dataFolder: string, settings: Settings): Logger {
   );
 }
 
-/** `software:FILE` and `unix:PATH` are relative to the data folder. */
-export function tpmAddress(dataFolder: string, settings: Settings): string {
+/**
+ * Opens the TPM of a data folder; `undefined` where it goes without (`tpm.device = "none"`). `software:FILE` and
+ * `unix:PATH` are relative to the folder. Throws TpmError.
+ */
+export async function openNodeTpm(
+  dataFolder: string,
+  settings: Settings,
+  { kind: chainKind }: Genesis,
+): Promise<Tpm | undefined> {
   const device = settings['tpm.device'];
+  if (device === 'none') return undefined;
   const [, kind, path] = /^(software|unix):(.+)$/.exec(device) ?? [];
-  return path === undefined ? device : `${kind}:${resolve(dataFolder, path)}`;
+  return openTpm(path === undefined ? device : `${kind}:${resolve(dataFolder, path)}`, chainKind);
+}
+
+/** What guards the keys of a node: its TPM, or where it has none a passphrase. Throws NodeError `no-passphrase`. */
+export function protectionBy(tpm: Tpm | undefined, passphrase: string | undefined): Protection {
+  if (tpm !== undefined) return { kind: 'tpm', tpm };
+  if (passphrase === undefined)
+    throw new NodeError('no-passphrase', 'without a TPM a passphrase guards the keys, and none was given');
+  return { kind: 'passphrase', passphrase };
+}
+
+/** The TPM, or what comes of it, where there is one. Throws NodeError `no-tpm`. */
+export function present<T>(chip: T | undefined): T {
+  if (chip !== undefined) return chip;
+  throw new NodeError(
+    'no-tpm',
+    'this node goes without a TPM (tpm.device is "none"): it reads the ledger and cannot claim; set tpm.device to take part',
+  );
 }
 
 /** Throws NodeError `bad-configuration`. */

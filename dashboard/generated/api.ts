@@ -437,17 +437,33 @@ export interface Operations {
   };
   "GET /tpm": {
     readonly answer: {
-      readonly kind: "tpm2" | "software";
-      /** 64 hex digits */
-      readonly ekId: string;
-      readonly manufacturer: string;
-      readonly endorsed: boolean;
+      readonly kind: "tpm2" | "software" | "none";
+      readonly ekId: string | null;
+      readonly manufacturer: string | null;
+      readonly firmware: string | null;
+      readonly certifiedBy: string | null;
+      readonly endorsement: {
+        /** account, acorn1… */
+        readonly issuerId: string;
+        /** an amount in grains, decimal */
+        readonly denominationGrains: string;
+      } | null;
       readonly claimed: {
+        /** of the block with the claim */
         readonly height: number;
         /** account, acorn1… */
         readonly accountId: string;
         /** an amount in grains, decimal */
         readonly denominationGrains: string;
+        /** by the account of this node */
+        readonly own: boolean;
+        /** bound to the key of this node */
+        readonly here: boolean;
+      } | null;
+      readonly problem: {
+        readonly code: string;
+        /** why the chip does not answer now, and what to do */
+        readonly detail: string;
       } | null;
     };
   };

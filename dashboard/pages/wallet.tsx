@@ -192,15 +192,13 @@ function Chip({ tpm, reload }: { tpm: TpmStatus; reload: () => void }) {
       <dl class="figures">
         <Figure label="Kind">{tpm.kind === 'software' ? 'Software (development only)' : 'TPM 2.0'}</Figure>
         <Figure label="Manufacturer">{tpm.manufacturer}</Figure>
-        <Figure label="Chip">
-          <Id id={tpm.ekId} />
-        </Figure>
+        <Figure label="Chip">{tpm.ekId === null ? 'none' : <Id id={tpm.ekId} />}</Figure>
         <Figure label="Claim">
           {tpm.claimed !== null ? (
             <a href={`/ledger/block/${tpm.claimed.height}`}>
               <Badge tone="good">claimed in block {tpm.claimed.height}</Badge>
             </a>
-          ) : tpm.endorsed ? (
+          ) : tpm.endorsement !== null ? (
             <Badge tone="warn">endorsed, not claimed</Badge>
           ) : (
             <Badge tone="warn">not endorsed</Badge>
@@ -214,12 +212,12 @@ function Chip({ tpm, reload }: { tpm: TpmStatus; reload: () => void }) {
       </dl>
       {tpm.claimed === null && (
         <ol class="steps">
-          <li class={tpm.endorsed ? 'done' : 'now'}>
+          <li class={tpm.endorsement !== null ? 'done' : 'now'}>
             An issuer endorses the chip: <code>blocktree tpm request FILE</code>, send the file, keep the
             answer.
           </li>
-          <li class={tpm.endorsed ? 'now' : ''}>
-            {tpm.endorsed ? (
+          <li class={tpm.endorsement !== null ? 'now' : ''}>
+            {tpm.endorsement !== null ? (
               <Act label="Claim it" run={() => call('POST', '/tpm/claim').then(reload)} />
             ) : (
               'Claim it here, or with “blocktree tpm claim ANSWER”.'

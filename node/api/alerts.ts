@@ -17,7 +17,7 @@ const FAULTS: Readonly<Record<HostFault, string>> = {
 };
 
 export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[]> {
-  const { ledger, network, shelf, files, book, queue, chain, ekId } = node;
+  const { ledger, network, shelf, files, book, queue, chain, chip } = node;
   const alerts: AlertJson[] = [];
   const add = (id: string, severity: AlertJson['severity'], title: string, whatToDo: string): void => {
     alerts.push({ id, severity, title, whatToDo });
@@ -38,7 +38,14 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'Check the network, the seeds in blocktree.toml, and that the link port is reachable.',
     );
   }
-  if (chain.store.row(`tpm/${ekId}`) === undefined) {
+  if (chip === undefined) {
+    add(
+      'no-tpm',
+      'warning',
+      'This node goes without a TPM',
+      'It reads the ledger, no more. To take part, set tpm.device in blocktree.toml and restore the account there.',
+    );
+  } else if (chain.store.row(`tpm/${chip.ekId}`) === undefined) {
     if ((await node.desk()).endorsement === undefined)
       add(
         'not-endorsed',

@@ -2,6 +2,8 @@ import { LedgerError } from '../../ledger/errors.ts';
 import { MarketError, type MarketErrorCode } from '../../market/errors.ts';
 import { NodeError, type NodeErrorCode } from '../errors.ts';
 import { NetworkError } from '../network/network-error.ts';
+import { IssuerError, type IssuerErrorCode } from '../tpm/issuer-error.ts';
+import { TpmError } from '../tpm/tpm.ts';
 
 /** An answer that is a problem (RFC 9457). */
 export class ApiError extends Error {
@@ -32,6 +34,21 @@ const NODE_STATUS: Partial<Record<NodeErrorCode, number>> = {
   timeout: 504,
   'not-running': 503,
   'not-synced': 503,
+  'no-tpm': 409,
+};
+/** What is wrong with a request is 422 unless it says otherwise here. */
+const ISSUER_STATUS: Partial<Record<IssuerErrorCode, number>> = {
+  'bad-file': 400,
+  'software-refused': 403,
+  'emulator-refused': 403,
+  'certificate-untrusted': 403,
+  'denomination-changed': 409,
+  'not-endorsed': 409,
+  overloaded: 503,
+  'log-damaged': 500,
+  'issuer-key': 500,
+  'issuer-unreachable': 502,
+  'issuer-refused': 502,
 };
 
 export interface ProblemJson {
@@ -54,6 +71,10 @@ export function problemOf(error: unknown): ProblemJson | undefined {
   if (error instanceof MarketError)
     return problem(MARKET_STATUS[error.code] ?? 422, error.code, error.message);
   if (error instanceof NodeError) return problem(NODE_STATUS[error.code] ?? 500, error.code, error.message);
+  if (error instanceof IssuerError)
+    return problem(ISSUER_STATUS[error.code] ?? 422, error.code, error.message);
+  // The chip's own trouble, told apart from the node's: its code says which.
+  if (error instanceof TpmError) return problem(503, `tpm-${error.code}`, error.message);
   if (error instanceof NetworkError) return problem(502, error.remoteCode ?? error.code, error.message);
   const { statusCode, validation, message, code } = error as {
     statusCode?: number;

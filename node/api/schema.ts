@@ -207,12 +207,26 @@ export const Sent = T.Object(
 
 export const TpmStatus = T.Object(
   {
-    kind: T.Union([T.Literal('tpm2'), T.Literal('software')]),
-    ekId: HexHash,
-    manufacturer: T.String(),
-    endorsed: T.Boolean(),
+    kind: T.Union([T.Literal('tpm2'), T.Literal('software'), T.Literal('none')]),
+    ekId: nullable(HexHash),
+    manufacturer: nullable(text('four letters')),
+    firmware: nullable(text('four numbers')),
+    certifiedBy: nullable(text('issuer of the chip’s own certificate; null where it carries none')),
+    endorsement: nullable(T.Object({ issuerId: AccountAddress, denominationGrains: GrainsText }, open)),
     claimed: nullable(
-      T.Object({ height: T.Integer(), accountId: AccountAddress, denominationGrains: GrainsText }, open),
+      T.Object(
+        {
+          height: T.Integer({ description: 'of the block with the claim' }),
+          accountId: AccountAddress,
+          denominationGrains: GrainsText,
+          own: T.Boolean({ description: 'by the account of this node' }),
+          here: T.Boolean({ description: 'bound to the key of this node' }),
+        },
+        open,
+      ),
+    ),
+    problem: nullable(
+      T.Object({ code: T.String(), detail: text('why the chip does not answer now, and what to do') }, open),
     ),
   },
   open,
@@ -362,4 +376,5 @@ export const CreatedToken = T.Object({ ...Token.properties, token: text('shown o
 export type BlockJson = Static<typeof Block>;
 export type TransactionJson = Static<typeof Transaction>;
 export type ContractJson = Static<typeof Contract>;
+export type TpmJson = Static<typeof TpmStatus>;
 export type RoleName = Static<typeof Role>;

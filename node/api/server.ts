@@ -25,6 +25,7 @@ import { fileRoutes } from './routes/files.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { statusRoutes } from './routes/status.ts';
+import { tpmRoutes } from './routes/tpm.ts';
 import { FileHealth, Problem } from './schema.ts';
 import { endLingering, hasBody, SLOWNESS_BOUNDS, type SlownessBounds, steadyBody } from './slow-clients.ts';
 import { reachableHost, tlsIdentity } from './tls-identity.ts';
@@ -146,6 +147,7 @@ export async function buildConsole(
       });
       statusRoutes(routes, node);
       ledgerRoutes(routes, node);
+      tpmRoutes(routes, node);
       ownerRoutes(routes, node);
       accessRoutes(routes, access, SESSION_COOKIE, tls !== undefined);
       await routes.register(async (plugin) => fileRoutes(plugin as unknown as Console, node));

@@ -1,20 +1,27 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { accountAddress, nodeAddress } from '../../ledger/ids.ts';
 import { openConsole } from '../api/server.ts';
-import { flagName, loadSettings, SETTINGS, type SettingName } from '../config/settings.ts';
+import {
+  flagName,
+  formatSettingsFile,
+  loadSettings,
+  SETTINGS,
+  type SettingName,
+} from '../config/settings.ts';
 import type { DevnetTpm } from '../devnet/create.ts';
 import type { ReadyMessage } from '../devnet/run.ts';
 import { runDevnet } from '../devnet/run.ts';
 import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
-import { readGenesis, startNode, tpmAddress } from '../node.ts';
-import { openTpm } from '../tpm/open.ts';
+import { openNodeTpm, protectionBy, readGenesis, startNode } from '../node.ts';
 import { acorns, bytes, fields } from './output.ts';
+import { type PassphraseOptions, readPassphrase, withPassphraseOptions } from './passphrase.ts';
 import type { Runner } from './runner.ts';
+import { standardInput } from './standard-input.ts';
 
 const names = Object.keys(SETTINGS) as SettingName[];
 
@@ -49,60 +56,102 @@ function stopSignal(): Promise<void> {
   });
 }
 
+interface InitOptions extends PassphraseOptions, Record<string, unknown> {
+  readonly network: string;
+  readonly restore?: boolean;
+}
+
+/** The first 24 words of standard input, on as many lines as they come. */
+async function readWords(): Promise<string> {
+  const words: string[] = [];
+  while (words.length < 24) {
+    const line = await standardInput.line(words.length === 0 ? 'The 24 words: ' : '… and on: ');
+    if (line === undefined) break;
+    words.push(...line.split(/\s+/).filter((word) => word !== ''));
+  }
+  return words.join(' ');
+}
+
+/** Makes a data folder: network file, settings that were given as flags, keys. */
+async function init(folder: string, options: InitOptions): Promise<readonly [object, string]> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (!existsSync(options.network))
+    throw new NodeError('not-found', `there is no network file ${options.network}`);
+  const networkPath = join(folder, 'network.json');
+  if (!existsSync(networkPath)) await copyFile(options.network, networkPath);
+  const flags = flagsOf(options);
+  const settings = loadSettings(folder, flags);
+  const genesis = readGenesis(folder, settings);
+  const tpm = await openNodeTpm(folder, settings, genesis);
+  try {
+    // Both from standard input only: arguments can be read by everybody on the machine.
+    const words = options.restore === true ? await readWords() : undefined;
+    const passphrase = tpm === undefined ? await readPassphrase(options, true) : undefined;
+    const keys = await createKeystore(folder, {
+      protection: protectionBy(tpm, passphrase),
+      ...(words === undefined ? {} : { words }),
+    });
+    const settingsPath = join(folder, 'blocktree.toml');
+    if (!existsSync(settingsPath) && Object.keys(flags).length > 0)
+      await writeFile(settingsPath, formatSettingsFile(flags));
+    const ids = {
+      accountId: accountAddress(keys.accountId),
+      nodeId: nodeAddress(keys.nodeId),
+      ekId: tpm === undefined ? null : (await tpm.ek()).ekId,
+    };
+    const text = [
+      fields([
+        ['account', ids.accountId],
+        ['node', ids.nodeId],
+        ['TPM', ids.ekId ?? 'none: the passphrase guards the keys'],
+        ['network', genesis.name],
+      ]),
+      ...(options.restore === true
+        ? []
+        : [
+            '',
+            'Write these 24 words down and keep them offline. Who has them has the account; without them a broken chip takes it along:',
+            '',
+            keys.words,
+          ]),
+      '',
+      tpm === undefined
+        ? 'Next: "blocktree start". Without a TPM this node reads the ledger and does not take part.'
+        : options.restore === true
+          ? 'Next: "blocktree start", then "blocktree tpm rebind" if the account claimed this chip before, else "blocktree tpm request".'
+          : 'Next: "blocktree tpm request FILE", have an issuer endorse it, "blocktree start", "blocktree tpm claim ANSWER".',
+    ].join('\n');
+    return [ids, text];
+  } finally {
+    await tpm?.close();
+  }
+}
+
 /** init, start, status, devnet, config. */
 export function nodeCommands(program: Command, run: Runner, version: string): void {
-  withSettings(program.command('init').description('make the keys of a real node, sealed to its TPM'))
+  withPassphraseOptions(
+    withSettings(
+      program
+        .command('init')
+        .description('make the keys of a real node, sealed to its TPM or guarded by a passphrase'),
+    ),
+  )
     .requiredOption('--network <file>', 'the network file to join')
-
     .option('--restore', 'restore an account: its 24 words are read from standard input')
-    .action(
-      run(
-        async ({ dataFolder }, options: Record<string, unknown> & { network: string; restore?: boolean }) => {
-          const folder = dataFolder();
-          await mkdir(folder, { recursive: true, mode: 0o700 });
-          if (!existsSync(options.network))
-            throw new NodeError('not-found', `there is no network file ${options.network}`);
-          const target = join(folder, 'network.json');
-          if (!existsSync(target)) await copyFile(options.network, target);
-          const settings = loadSettings(folder, flagsOf(options));
-          const genesis = readGenesis(folder, settings);
-          const tpm = await openTpm(tpmAddress(folder, settings), genesis.kind);
-          try {
-            // From standard input only: arguments can be read by everybody on the machine.
-            const words = options.restore === true ? await readStandardInput() : undefined;
-            const keys = await createKeystore(folder, {
-              protection: { kind: 'tpm', tpm },
-              ...(words === undefined ? {} : { words }),
-            });
-            const ids = { accountId: accountAddress(keys.accountId), nodeId: nodeAddress(keys.nodeId) };
-            const text = [
-              fields([
-                ['account', ids.accountId],
-                ['node', ids.nodeId],
-                ['network', genesis.name],
-              ]),
-              '',
-              'Write these 24 words down and keep them offline. Who has them has the account; without them a broken chip takes it along:',
-              '',
-              keys.words,
-              '',
-              'Next: "blocktree tpm request FILE", have an issuer endorse it, "blocktree start", "blocktree tpm claim ANSWER".',
-            ].join('\n');
-            return [ids, text];
-          } finally {
-            await tpm.close();
-          }
-        },
-      ),
-    );
+    .action(run(({ dataFolder }, options: InitOptions) => init(dataFolder(), options)));
 
-  withSettings(program.command('start').description('run the node of a data folder')).action(
-    run(async ({ dataFolder }, options: Record<string, unknown>) => {
+  withPassphraseOptions(
+    withSettings(program.command('start').description('run the node of a data folder')),
+  ).action(
+    run(async ({ dataFolder }, options: PassphraseOptions & Record<string, unknown>) => {
       const folder = dataFolder();
+      const settings = loadSettings(folder, flagsOf(options));
+      const passphrase = settings['tpm.device'] === 'none' ? await readPassphrase(options) : undefined;
       const node = await startNode({
         dataFolder: folder,
-        settings: loadSettings(folder, flagsOf(options)),
+        settings,
         version,
+        ...(passphrase === undefined ? {} : { passphrase }),
       });
       const dashboard = fileURLToPath(new URL('../../dashboard', import.meta.url));
       const stopped = stopSignal();
@@ -266,10 +315,4 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
         return [settings, fields(names.map((name) => [name, JSON.stringify(settings[name])]))];
       }),
     );
-}
-
-async function readStandardInput(): Promise<string> {
-  let text = '';
-  for await (const chunk of process.stdin) text += chunk;
-  return text.trim();
 }

@@ -5,6 +5,7 @@ import { parseAcorns } from '../../ledger/grains.ts';
 import { parseAccountAddress } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import { acorns, bytes, fields, short, table } from './output.ts';
+import { type PassphraseOptions, withPassphraseOptions } from './passphrase.ts';
 import type { Runner } from './runner.ts';
 import { readWords } from './tpm-commands.ts';
 
@@ -99,15 +100,18 @@ export function ownerCommands(program: Command, run: Runner): void {
       }),
     );
 
-  wallet
-    .command('backup')
-    .description('print the 24 words that restore the account ("blocktree init --restore" on a new machine)')
-    .action(
-      run(async ({ dataFolder }) => {
-        const words = await readWords(dataFolder());
-        return [{ words }, words];
-      }),
-    );
+  withPassphraseOptions(
+    wallet
+      .command('backup')
+      .description(
+        'print the 24 words that restore the account ("blocktree init --restore" on a new machine)',
+      ),
+  ).action(
+    run(async ({ dataFolder }, options: PassphraseOptions) => {
+      const words = await readWords(dataFolder(), options);
+      return [{ words }, words];
+    }),
+  );
 
   const host = program.command('host').description('storage for pay');
   host

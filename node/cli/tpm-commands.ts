@@ -1,34 +1,34 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { chainIdOf } from '../../ledger/genesis.ts';
 import { parseAcorns } from '../../ledger/grains.ts';
 import { loadSettings } from '../config/settings.ts';
-import { readIssuerKey } from '../devnet/create.ts';
+import { NodeError } from '../errors.ts';
 import { backupWords, openKeystore } from '../keys/keystore.ts';
-import { readGenesis, tpmAddress } from '../node.ts';
-import { IssuerDesk } from '../tpm/issuer-desk.ts';
-import { openTpm } from '../tpm/open.ts';
-import { OwnerDesk } from '../tpm/owner-desk.ts';
+import { openNodeTpm, present, protectionBy, readGenesis } from '../node.ts';
+import { openIssuer } from '../tpm/issuer-desk.ts';
+import { type ChipReport, OwnerDesk } from '../tpm/owner-desk.ts';
 import { acorns, fields } from './output.ts';
+import { type PassphraseOptions, readPassphrase } from './passphrase.ts';
 import type { Runner } from './runner.ts';
 
-/** Opens the chip and gives the 24 words of a data folder. */
-export async function readWords(dataFolder: string): Promise<string> {
+/** The 24 words of a data folder, opened with its TPM or, where it goes without, its passphrase. */
+export async function readWords(dataFolder: string, options: PassphraseOptions): Promise<string> {
   const settings = loadSettings(dataFolder, {});
-  const tpm = await openTpm(tpmAddress(dataFolder, settings), readGenesis(dataFolder, settings).kind);
+  const tpm = await openNodeTpm(dataFolder, settings, readGenesis(dataFolder, settings));
   try {
-    return await backupWords(dataFolder, { kind: 'tpm', tpm });
+    const passphrase = tpm === undefined ? await readPassphrase(options) : undefined;
+    return await backupWords(dataFolder, protectionBy(tpm, passphrase));
   } finally {
-    await tpm.close();
+    await tpm?.close();
   }
 }
 
-/** Opens the chip and keys of a data folder for one command. */
+/** Opens the chip and keys of a data folder for one command. Throws NodeError `no-tpm`. */
 async function withDesk<T>(dataFolder: string, use: (desk: OwnerDesk) => Promise<T>): Promise<T> {
   const settings = loadSettings(dataFolder, {});
   const genesis = readGenesis(dataFolder, settings);
-  const tpm = await openTpm(tpmAddress(dataFolder, settings), genesis.kind);
+  const tpm = present(await openNodeTpm(dataFolder, settings, genesis));
   try {
     const keys = await openKeystore(dataFolder, { kind: 'tpm', tpm });
     return await use(await OwnerDesk.open({ tpm, keys, chainId: chainIdOf(genesis), folder: dataFolder }));
@@ -37,35 +37,53 @@ async function withDesk<T>(dataFolder: string, use: (desk: OwnerDesk) => Promise
   }
 }
 
+interface TpmStatus {
+  readonly claimed: { readonly height: number; readonly denominationGrains: string } | null;
+}
+interface Sent {
+  readonly transactionId: string;
+  readonly height: number;
+}
+
+function describeChip(chip: ChipReport): (readonly [string, string])[] {
+  const { kind, manufacturer, firmware, ekId, certificate, endorsement } = chip;
+  return [
+    ['kind', kind],
+    ['manufacturer', manufacturer],
+    ['firmware', firmware],
+    ['certified by', certificate?.issuer ?? 'nobody'],
+    ['ekId', ekId],
+    [
+      'endorsed',
+      endorsement === undefined
+        ? 'no: "blocktree tpm request" begins'
+        : `with ${acorns(String(endorsement.denominationGrains))}`,
+    ],
+  ];
+}
+
 /** tpm: info, request, endorse, claim, rebind. */
 export function tpmCommands(program: Command, run: Runner): void {
   const tpm = program.command('tpm').description('the chip that lets a node take part');
   tpm
     .command('info')
-    .description('the chip of this node and its claim')
+    .description('the chip of this node, and its claim if the node runs')
     .action(
-      run(async ({ client }) => {
-        const status = await client.get<{
-          kind: string;
-          ekId: string;
-          manufacturer: string;
-          endorsed: boolean;
-          claimed: { height: number; denominationGrains: string } | null;
-        }>('/tpm');
+      run(async (context) => {
+        const chip = await withDesk(context.dataFolder(), (desk) => desk.report());
+        const status = await askNode(() => context.client.get<TpmStatus>('/tpm'));
+        const { endorsement, ...rest } = chip;
+        const endorsed =
+          endorsement === undefined ? null : { denominationGrains: String(endorsement.denominationGrains) };
+        const claimed =
+          status === undefined
+            ? 'unknown: the node does not run'
+            : status.claimed === null
+              ? 'no'
+              : `in block ${status.claimed.height}, ${acorns(status.claimed.denominationGrains)}`;
         return [
-          status,
-          fields([
-            ['kind', status.kind],
-            ['manufacturer', status.manufacturer],
-            ['ekId', status.ekId],
-            ['endorsed', status.endorsed ? 'yes' : 'no: "blocktree tpm request" begins'],
-            [
-              'claimed',
-              status.claimed === null
-                ? 'no'
-                : `in block ${status.claimed.height}, ${acorns(status.claimed.denominationGrains)}`,
-            ],
-          ]),
+          { ...rest, endorsement: endorsed, claimed: status?.claimed },
+          fields([...describeChip(chip), ['claimed', claimed]]),
         ];
       }),
     );
@@ -84,7 +102,7 @@ export function tpmCommands(program: Command, run: Runner): void {
   tpm
     .command('endorse <request> <answer>')
     .description("the issuer's side: judge a request and write the answer")
-    .requiredOption('--issuer <folder>', 'folder with issuer-key and pinned certificates in roots/')
+    .requiredOption('--issuer <folder>', 'folder with issuer-key, and pinned certificates in issuer/roots/')
     .requiredOption('--denomination <acorns>', 'what the chip brings its owner')
     .action(
       run(
@@ -96,13 +114,7 @@ export function tpmCommands(program: Command, run: Runner): void {
         ) => {
           const folder = dataFolder();
           const genesis = readGenesis(folder, loadSettings(folder, {}));
-          const desk = await IssuerDesk.open({
-            folder: join(options.issuer, 'issuer'),
-            issuerSecret: await readIssuerKey(options.issuer),
-            chainId: chainIdOf(genesis),
-            chainKind: genesis.kind,
-            denominationGrains: parseAcorns(options.denomination),
-          });
+          const desk = await openIssuer(options.issuer, genesis, parseAcorns(options.denomination));
           await writeFile(answer, await desk.answer(await readFile(request, 'utf8')));
           return [{ answer }, `wrote ${answer}: send it back to the owner`];
         },
@@ -117,7 +129,7 @@ export function tpmCommands(program: Command, run: Runner): void {
           const text = await readFile(answer, 'utf8');
           await withDesk(dataFolder(), (desk) => desk.accept(text));
         }
-        const sent = await client.send<{ transactionId: string; height: number }>('POST', '/tpm/claim');
+        const sent = await client.send<Sent>('POST', '/tpm/claim');
         return [sent, `claimed; final in block ${sent.height}, transaction ${sent.transactionId}`];
       }),
     );
@@ -126,8 +138,18 @@ export function tpmCommands(program: Command, run: Runner): void {
     .description("bind a chip that the account claimed to this machine's node key, as after a restore")
     .action(
       run(async ({ client }) => {
-        const sent = await client.send<{ transactionId: string; height: number }>('POST', '/tpm/claim');
+        const sent = await client.send<Sent>('POST', '/tpm/claim');
         return [sent, `bound; final in block ${sent.height}, transaction ${sent.transactionId}`];
       }),
     );
+}
+
+/** What the node says, if it runs. */
+async function askNode<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof NodeError && error.code === 'not-running') return undefined;
+    throw error;
+  }
 }

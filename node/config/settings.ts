@@ -52,7 +52,7 @@ export const SETTINGS = {
   'tpm.device': setting(
     'text',
     '/dev/tpmrm0',
-    'where the TPM is: /dev/tpmrm0, unix:PATH, tcp:127.0.0.1:PORT, software:FILE (dev networks only)',
+    'where the TPM is: /dev/tpmrm0, unix:PATH, tcp:127.0.0.1:PORT, software:FILE (dev networks only), or none',
   ),
   'host.automatic': setting(
     'flag',
@@ -185,6 +185,17 @@ export function parseSettingsFile(source: string, path: string): Partial<Record<
     }
   }
   return found;
+}
+
+/** The text of a settings file with these values, which are given as flags are. */
+export function formatSettingsFile(values: Partial<Record<SettingName, string>>): string {
+  const sections = new Map<string, string[]>();
+  for (const [name, text] of Object.entries(values) as [SettingName, string][]) {
+    const [section, key] = name.split('.') as [string, string];
+    const line = `${key} = ${JSON.stringify(fromText(SETTINGS[name].kind, text))}`;
+    sections.set(section, [...(sections.get(section) ?? []), line]);
+  }
+  return [...sections].map(([section, lines]) => `[${section}]\n${lines.join('\n')}\n`).join('\n');
 }
 
 /** All settings for a data folder. `flags` by setting name, as text. Throws NodeError `bad-configuration`. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { fromHex, toHex } from '../../ledger/bytes.ts';
+import { toHex } from '../../ledger/bytes.ts';
 import { isPublicKey, publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { chainIdOf, DEFAULT_PARAMETERS, type Genesis, genesisToJson } from '../../ledger/genesis.ts';
 import { GRAINS_PER_ACORN, grains } from '../../ledger/grains.ts';
@@ -11,7 +11,7 @@ import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
 import { writePrivateFile } from '../keys/private-file.ts';
 import { type Emulator, emulatorFolder, emulatorSocket, startEmulators } from '../tpm/emulator.ts';
-import { IssuerDesk } from '../tpm/issuer-desk.ts';
+import { openIssuer } from '../tpm/issuer-desk.ts';
 import { openTpm } from '../tpm/open.ts';
 import { OwnerDesk } from '../tpm/owner-desk.ts';
 
@@ -144,13 +144,7 @@ async function fill(
   const chainId = chainIdOf(genesis);
   await writeFile(join(making, 'network.json'), `${JSON.stringify(genesisToJson(genesis), undefined, 2)}\n`);
   progress('endorsing their chips with the dev issuer');
-  const desk = await IssuerDesk.open({
-    folder: join(making, 'issuer'),
-    issuerSecret,
-    chainId,
-    chainKind: 'dev',
-    denominationGrains: DENOMINATION,
-  });
+  const desk = await openIssuer(making, genesis, DENOMINATION);
   const seeds = numbers.map((n) => `"127.0.0.1:${plan.linkPort + n}"`).join(', ');
   for (const { n, folder, tpm, keys } of members) {
     const owner = await OwnerDesk.open({ tpm, keys, chainId, folder });
@@ -205,11 +199,4 @@ function freshSecret(): Uint8Array {
       // Zero or beyond the group's order: one in 2^128 draws.
     }
   }
-}
-
-/** The dev issuer's key, for endorsing further chips. */
-export async function readIssuerKey(folder: string): Promise<Uint8Array> {
-  const secret = fromHex((await readFile(join(folder, 'issuer-key'), 'utf8')).trim());
-  if (secret?.length !== 32) throw new NodeError('data-damaged', `${join(folder, 'issuer-key')} is no key`);
-  return secret;
 }

@@ -65,7 +65,10 @@ export async function openWrappingKey(protection: Protection, record: Protection
     return unsealWith(protection.tpm, record);
   }
   if (protection.kind !== 'passphrase')
-    throw new KeystoreError('wrong-protection', 'these keys are protected by a passphrase, not by a TPM');
+    throw new KeystoreError(
+      'wrong-protection',
+      'a passphrase guards these keys, not a TPM: set tpm.device to "none"',
+    );
   const salt = fromHex(record.salt);
   if (salt?.length !== 16) throw new KeystoreError('damaged', 'the key file holds a damaged salt');
   return stretch(protection.passphrase, salt, record.scrypt);

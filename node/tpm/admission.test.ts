@@ -73,13 +73,13 @@ async function node(name: string, seeds: readonly string[]): Promise<Network> {
 async function meet(
   mode: AdmissionOptions['mode'],
   bound: EkId | undefined,
-  own: AdmissionOptions['own'] | undefined,
+  own: { readonly tpm: Tpm; readonly endorsement: Uint8Array } | undefined,
 ): Promise<Network> {
   const host = await node('host', []);
   const ekOf = (nodeId: NodeId) => (nodeId === nodeIdOf('guest') ? bound : undefined);
   for (const kind of [KIND.getBlocks, KIND.challenge, KIND.transaction])
     host.handle(kind, 10_000, (_, body) => body);
-  guardAdmission({ mode, network: host, chainId, issuers, ekOf });
+  guardAdmission({ mode, network: host, chainId, issuers, ekOf, own: async () => undefined });
   const guest = await node('guest', [host.address]);
   guardAdmission({
     mode: 'claimed',
@@ -87,7 +87,7 @@ async function meet(
     chainId,
     issuers,
     ekOf: () => undefined,
-    ...(own === undefined ? {} : { own }),
+    own: async () => own,
   });
   await new Promise<void>((resolve) => {
     if (guest.connected(host.nodeId)) resolve();
@@ -106,7 +106,7 @@ function transaction(body: TransactionBody): Uint8Array {
   return encodeTransaction(signTransaction(unsigned, secret('owner')));
 }
 
-test('who has no claimed chip may sync, read and claim, nothing else', async () => {
+test('who has no claimed chip may sync, read, claim and rebind, nothing else', async () => {
   const guest = await meet('claimed', undefined, undefined);
   assert.equal((await ask(guest, KIND.getBlocks)).length, 5);
   await assert.rejects(ask(guest, KIND.challenge), refused);
@@ -118,15 +118,11 @@ test('who has no claimed chip may sync, read and claim, nothing else', async () 
   const { endorsement } = chip;
   const nodeSignature = sign(secret('any'), secret('guest'));
   const nodeId = nodeIdOf('guest');
-  const claim = transaction({
-    kind: 'claim',
-    endorsement,
-    attest,
-    attestSignature: signature,
-    nodeId,
-    nodeSignature,
-  });
+  const statement = { endorsement, attest, attestSignature: signature, nodeId, nodeSignature };
+  const claim = transaction({ kind: 'claim', ...statement });
   assert.equal((await ask(guest, KIND.transaction, claim)).length, claim.length);
+  const rebind = transaction({ kind: 'rebind', ekId: chip.ekId, ...statement });
+  assert.equal((await ask(guest, KIND.transaction, rebind)).length, rebind.length);
 });
 
 test('a claimed chip opens everything', async () => {

@@ -37,13 +37,18 @@ export interface AdmissionOptions {
   readonly issuers: readonly AccountId[];
   /** The chip that the final state binds to a node key. */
   ekOf(nodeId: NodeId): EkId | undefined;
-  /** This node's own chip and its endorsement, where it has both: to answer those who demand a quote. */
-  readonly own?: { readonly tpm: Tpm; readonly endorsement: Uint8Array };
+  /** This node's own chip and its endorsement, once it has both: to answer those who demand a quote. */
+  own(): Promise<OwnChip | undefined>;
+}
+
+interface OwnChip {
+  readonly tpm: Tpm;
+  readonly endorsement: Uint8Array;
 }
 
 /**
- * Keeps those without a claimed chip to what they may do: sync, read, and submit a claim. Others are refused with
- * `not-admitted`. Takes effect on all links at once.
+ * Keeps those without a claimed chip to what they may do: sync, read, and submit a claim, or the rebind that ties a chip
+ * to a new key. Others are refused with `not-admitted`. Takes effect on all links at once.
  */
 export function guardAdmission(options: AdmissionOptions): void {
   const { network, mode } = options;
@@ -53,10 +58,10 @@ export function guardAdmission(options: AdmissionOptions): void {
     if (OPEN.has(kind)) return undefined;
     const ekId = options.ekOf(link.peer);
     if (ekId === undefined) {
-      if (kind === KIND.transaction && isClaim(body)) return undefined;
+      if (kind === KIND.transaction && bindsChip(body)) return undefined;
       throw new NetworkError('not-admitted', 'this node has not claimed a TPM: it may sync, read and claim');
     }
-    if (mode === 'claimed' || (kind === KIND.transaction && isClaim(body))) return undefined;
+    if (mode === 'claimed' || (kind === KIND.transaction && bindsChip(body))) return undefined;
     const begun = proofs.get(link);
     if (begun !== undefined) return begun;
     const proof = demandProof(options, link, ekId).catch((error) => {
@@ -68,10 +73,12 @@ export function guardAdmission(options: AdmissionOptions): void {
   });
 }
 
-function isClaim(body: Uint8Array): boolean {
+/** Whether it is a transaction after which its sender has a chip. */
+function bindsChip(body: Uint8Array): boolean {
   if (body.length > TRANSACTION_BYTES_MAX) return false;
   try {
-    return decodeTransaction(body).body.kind === 'claim';
+    const { kind } = decodeTransaction(body).body;
+    return kind === 'claim' || kind === 'rebind';
   } catch (error) {
     if (error instanceof LedgerError) return false;
     throw error;
@@ -101,23 +108,19 @@ async function demandProof(
 /** Answers peers that demand a quote; once a link, so that nobody keeps the chip busy. */
 function answerProofs({ network, chainId, own }: AdmissionOptions): void {
   const answers = new WeakMap<Link, Promise<Uint8Array>>();
-  network.handle(KIND.admission, 0, (peer, _, link) => {
-    if (own === undefined) throw new NetworkError('not-admitted', 'this node has no endorsed TPM');
+  network.handle(KIND.admission, 0, async (peer, _, link) => {
     const before = answers.get(link);
     if (before !== undefined) return before;
-    const answer = quoteOver(
-      own,
-      admissionDigest(chainId, network.nodeId, peer, link.exporter(EXPORTER_LABEL)),
-    );
+    const chip = await own();
+    if (chip === undefined) throw new NetworkError('not-admitted', 'this node has no endorsed TPM');
+    const digest = admissionDigest(chainId, network.nodeId, peer, link.exporter(EXPORTER_LABEL));
+    const answer = answers.get(link) ?? quoteOver(chip, digest);
     answers.set(link, answer);
     return answer;
   });
 }
 
-async function quoteOver(
-  { tpm, endorsement }: NonNullable<AdmissionOptions['own']>,
-  digest: Uint8Array,
-): Promise<Uint8Array> {
+async function quoteOver({ tpm, endorsement }: OwnChip, digest: Uint8Array): Promise<Uint8Array> {
   try {
     return encodeAdmission({ endorsement, ...(await tpm.attest(digest)) });
   } catch (error) {

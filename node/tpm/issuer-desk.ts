@@ -2,10 +2,18 @@ import type { X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
+import { fromHex } from '../../ledger/bytes.ts';
+import { isPublicKey, publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
+import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import type { Grains } from '../../ledger/grains.ts';
-import type { ChainId } from '../../ledger/ids.ts';
+import { type AccountId, type ChainId, keyId } from '../../ledger/ids.ts';
 import { readCertificate } from './certificate.ts';
-import { formatAnswer, parseRequest } from './issuance-files.ts';
+import {
+  type EndorsementAnswer,
+  type EndorsementRequest,
+  formatAnswer,
+  parseRequest,
+} from './issuance-files.ts';
 import { endorse } from './issuer.ts';
 import { IssuerError } from './issuer-error.ts';
 import { type IssuerLog, openIssuerLog } from './issuer-log.ts';
@@ -14,8 +22,11 @@ import { type IssuerLog, openIssuerLog } from './issuer-log.ts';
 const WAITING_MAX = 32;
 const CERTIFICATE_FILE = /\.(pem|crt|cer|der)$/i;
 
-/** What an issuer keeps in its folder: `roots/` with pinned certificates, and the log. */
+/** Where an issuer keeps its key: hex, one line. */
+const KEY_FILE = 'issuer-key';
+
 interface IssuerDeskOptions {
+  /** Holds `roots/` with pinned certificates, and the log. */
   readonly folder: string;
   readonly issuerSecret: Uint8Array;
   readonly chainId: ChainId;
@@ -45,17 +56,52 @@ export class IssuerDesk {
     return new IssuerDesk(options, pinned, await openIssuerLog(join(options.folder, 'endorsements.jsonl')));
   }
 
-  /** Throws IssuerError, or LedgerError `ak-*`. */
+  /** The text of a request in, the text of the answer out. Throws IssuerError, or LedgerError `ak-*`. */
   async answer(requestText: string): Promise<string> {
-    const request = parseRequest(requestText);
+    return formatAnswer(await this.endorse(parseRequest(requestText)));
+  }
+
+  /** Throws IssuerError, or LedgerError `ak-*`. */
+  async endorse(request: EndorsementRequest): Promise<EndorsementAnswer> {
     if (this.#queue.size >= WAITING_MAX)
       throw new IssuerError('overloaded', 'too many requests wait; try again in a moment');
     const { issuerSecret, chainId, chainKind, denominationGrains } = this.#options;
     const policy = { chainId, chainKind, denominationGrains, pinned: this.#pinned };
-    return this.#queue.add(async () =>
-      formatAnswer(await endorse(request, issuerSecret, policy, this.#log, Date.now())),
-    );
+    return this.#queue.add(() => endorse(request, issuerSecret, policy, this.#log, Date.now()));
   }
+}
+
+/**
+ * The desk of an issuer's folder: its key (`issuer-key`), and `issuer/` with pinned certificates and log. Throws
+ * IssuerError `issuer-key` for a key that is missing, damaged, or not one that the network file names; and like
+ * `IssuerDesk.open`.
+ */
+export async function openIssuer(
+  folder: string,
+  genesis: Genesis,
+  denominationGrains: Grains,
+): Promise<IssuerDesk> {
+  const issuerSecret = await readIssuerKey(join(folder, KEY_FILE));
+  if (!genesis.issuers.includes(keyId<AccountId>(publicKeyOf(issuerSecret))))
+    throw new IssuerError('issuer-key', `the network file does not name the key in ${folder} as an issuer`);
+  return IssuerDesk.open({
+    folder: join(folder, 'issuer'),
+    issuerSecret,
+    chainId: chainIdOf(genesis),
+    chainKind: genesis.kind,
+    denominationGrains,
+  });
+}
+
+async function readIssuerKey(path: string): Promise<Uint8Array> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new IssuerError('issuer-key', `the issuer's key ${path} cannot be read (${error.code})`);
+  });
+  const secret = fromHex(text.trim());
+  try {
+    if (secret !== undefined && isPublicKey(publicKeyOf(secret))) return secret;
+  } catch {}
+  throw new IssuerError('issuer-key', `${path} holds no key`);
 }
 
 /** The certificates (PEM or DER, one a file) of a folder; none where it is missing. */

@@ -12,6 +12,10 @@ export type IssuerErrorCode =
   | 'emulator-refused'
   | 'denomination-changed'
   | 'log-damaged'
+  | 'issuer-key'
+  | 'issuer-address'
+  | 'issuer-unreachable'
+  | 'issuer-refused'
   | 'overloaded'
   | 'not-endorsed'
   | 'wrong-chip';

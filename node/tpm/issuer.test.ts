@@ -122,7 +122,7 @@ test('a chip keeps its denomination, also over a restart of the issuer', async (
   assert.equal(text.trim().split('\n').length, 2);
   await writeFile(path, `${text}{"ekId":"cut sho`);
   const { ekId } = await tpm.ek();
-  assert.equal((await openIssuerLog(path)).denominationOf(ekId), 1_000n);
+  assert.equal(await (await openIssuerLog(path)).denominationOf(ekId), 1_000n);
   assert.equal(await readFile(path, 'utf8'), text);
   await writeFile(path, `nonsense\n${text}`);
   await assert.rejects(openIssuerLog(path), issuerCode('log-damaged'));

@@ -72,7 +72,7 @@ export async function endorse(
   const vouchedBy = vouch(request, ekKey, policy, nowMs);
   const { name: akName } = checkAttestationKey(request.attestationKey);
   const ekId = ekIdOf(ekKey);
-  const before = log.denominationOf(ekId);
+  const before = await log.denominationOf(ekId);
   if (before !== undefined && before !== denominationGrains)
     throw new IssuerError(
       'denomination-changed',

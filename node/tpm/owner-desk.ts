@@ -88,14 +88,19 @@ export class OwnerDesk {
 
   /** Opens the issuer's answer with the chip and keeps the endorsement. Throws IssuerError, TpmError. */
   async accept(answerText: string): Promise<Endorsement> {
-    const { tpm, chainId, folder } = this.#options;
+    const { tpm, chainId } = this.#options;
     const answer = parseAnswer(answerText);
     if (answer.chainId !== chainId)
       throw new IssuerError('wrong-chain', 'the endorsement is for another chain');
-    const bytes = await openAnswer(tpm, answer);
-    await writePrivateFile(join(folder, ENDORSEMENT_FILE), `${toHex(bytes)}\n`);
-    this.#endorsement = bytes;
-    return parseEndorsement(bytes);
+    return this.keep(await openAnswer(tpm, answer));
+  }
+
+  /** Keeps an endorsement of this chip that was found elsewhere, such as in its claim. Throws LedgerError `endorsement-*`. */
+  async keep(endorsement: Uint8Array): Promise<Endorsement> {
+    const parsed = parseEndorsement(endorsement);
+    await writePrivateFile(join(this.#options.folder, ENDORSEMENT_FILE), `${toHex(endorsement)}\n`);
+    this.#endorsement = endorsement;
+    return parsed;
   }
 
   /** The claim for the wallet to send. Throws IssuerError `not-endorsed`, TpmError. */

@@ -1,8 +1,6 @@
 import { LedgerError } from '../../ledger/errors.ts';
-import type { Seat } from '../../ledger/genesis.ts';
 import { type Grains, grains } from '../../ledger/grains.ts';
 import type { AccountId, TransactionId } from '../../ledger/ids.ts';
-import { beginBlock } from '../../ledger/state/apply.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import {
   encodeTransaction,
@@ -14,6 +12,7 @@ import {
 } from '../../ledger/transaction.ts';
 import { NodeError } from '../errors.ts';
 import type { LedgerNode } from '../ledger/ledger-node.ts';
+import { tryOut } from '../ledger/try-out.ts';
 
 /**
  * The account's transactions: numbers them, and stays with each until it is final. A transaction that the ledger
@@ -94,7 +93,10 @@ export class Wallet {
         reject,
       };
       try {
-        this.#tryOut([...this.#waiting.map((before) => before.transaction), transaction], true);
+        const ahead = this.#waiting.map((before) => before.transaction);
+        const refusal = tryOut(this.#ledger.chain, [...ahead, transaction]).at(-1);
+        // Those before it may wait for something; only what is certain about this one counts.
+        if (refusal !== undefined && refusal.code !== 'bad-nonce') throw refusal;
         this.#ledger.submit(encodeTransaction(transaction));
       } catch (error) {
         reject(error as Error);
@@ -128,28 +130,6 @@ export class Wallet {
     );
   }
 
-  /** Executes the waiting transactions on the newest final state. Throws what the last is refused for, if `strict`. */
-  #tryOut(transactions: readonly Transaction[], strict: boolean): LedgerError | undefined {
-    const { chain } = this.#ledger;
-    const execution = beginBlock(chain.state, chain.rules, {
-      height: chain.final.height + 1,
-      parentId: chain.final.id,
-      timestampMs: Math.max(Date.now(), chain.final.timestampMs + 1),
-      proposer: (chain.seats[0] as Seat).nodeId,
-    });
-    for (const [i, transaction] of transactions.entries()) {
-      try {
-        execution.add(transaction);
-      } catch (error) {
-        if (!(error instanceof LedgerError)) throw error;
-        if (!strict) return i === 0 ? error : undefined;
-        // Those before it may wait for something; only what is certain about this one counts.
-        if (i === transactions.length - 1 && error.code !== 'bad-nonce') throw error;
-      }
-    }
-    return undefined;
-  }
-
   #found(id: TransactionId, height: number): void {
     const at = this.#waiting.findIndex((waiting) => waiting.id === id);
     if (at < 0) return;
@@ -170,7 +150,7 @@ export class Wallet {
         else return;
         continue;
       }
-      const error = this.#tryOut([first.transaction], false);
+      const [error] = tryOut(chain, [first.transaction]);
       if (error !== undefined && (!PASSING.has(error.code) || ++first.failures > FAILURES_MAX)) {
         this.#giveBack(first, error);
         continue;

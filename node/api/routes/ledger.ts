@@ -16,10 +16,11 @@ import {
 } from '../../../ledger/ids.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
 import { BEACONS, NODES, TPMS } from '../../../ledger/state/entities.ts';
-import { transactionId } from '../../../ledger/transaction.ts';
+import { decodeTransaction, transactionId } from '../../../ledger/transaction.ts';
 import { scoreOf } from '../../../market/renter/host-book.ts';
 import { sortable } from '../../ledger/ledger-database.ts';
 import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
+import { tryOut } from '../../ledger/try-out.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { type PageRequest, pageOf } from '../paging.ts';
@@ -183,6 +184,11 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       const bytes = fromHex(request.body.transaction);
       if (bytes === undefined)
         throw new LedgerError('malformed', 'expected the signed bytes of a transaction in hex');
+      // What the next block would refuse for sure is refused here, with the reason; a later nonce has to wait and see.
+      const offered = decodeTransaction(bytes);
+      const [refusal] =
+        offered.nonce === accountOf(chain.state, offered.sender).nonce ? tryOut(chain, [offered]) : [];
+      if (refusal !== undefined) throw refusal;
       const transaction = ledger.submit(bytes);
       return reply.code(202).send({ id: transactionId(transaction) });
     },

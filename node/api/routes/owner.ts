@@ -5,7 +5,6 @@ import type { ContractId } from '../../../ledger/ids.ts';
 import { accountAddress, nodeAddress, parseAccountAddress } from '../../../ledger/ids.ts';
 import { priceAt } from '../../../ledger/state/contract-terms.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
-import { TPMS } from '../../../ledger/state/entities.ts';
 import { MarketError } from '../../../market/errors.ts';
 import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
@@ -24,7 +23,6 @@ import {
   Peer,
   page,
   Sent,
-  TpmStatus,
   Transfer,
   Volume,
   VolumeChange,
@@ -44,29 +42,7 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
   const owner = { config: { role: 'owner' as const } };
   const spends = { config: { role: 'owner' as const, idempotent: true } };
 
-  // ---- TPM and wallet
-
-  app.get('/tpm', { ...viewer, schema: { tags: ['tpm'], response: { 200: TpmStatus } } }, async () => {
-    const claimed = chain.state.read(TPMS, node.ekId);
-    const { manufacturer } = await node.tpm.info();
-    return {
-      kind: node.tpm.kind,
-      ekId: node.ekId,
-      manufacturer,
-      endorsed: (await node.desk()).endorsement !== undefined,
-      claimed:
-        claimed === undefined
-          ? null
-          : {
-              height: claimed.claimedHeight,
-              accountId: accountAddress(claimed.ownerId),
-              denominationGrains: claimed.denominationGrains.toString(),
-            },
-    };
-  });
-  app.post('/tpm/claim', { ...spends, schema: { tags: ['tpm'], response: { 200: Sent } } }, () =>
-    node.claim(),
-  );
+  // ---- wallet
 
   app.get(
     '/wallet',
