@@ -31,3 +31,9 @@ export class MarketError extends Error {
     this.code = code;
   }
 }
+
+/** The code of whatever was thrown: what the other side of a link refused with, else its own; empty when it has none. */
+export function codeOf(error: unknown): string {
+  const { code, remoteCode } = error as { code?: string; remoteCode?: string };
+  return remoteCode ?? code ?? '';
+}

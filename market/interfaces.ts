@@ -53,6 +53,8 @@ export interface MarketLedger {
   /** The node that hosts a contract now. */
   hostNodeOf(contract: StorageContract): NodeId;
   offers(): Promise<readonly OfferingNode[]>;
+  /** What a node offers now. */
+  offerOf(nodeId: NodeId): StorageOffer | undefined;
   ownOffer(): StorageOffer | undefined;
 }
 

@@ -55,6 +55,7 @@ function viewOf(person: Person): MarketLedger {
     contractsOf: async () => world.people.flatMap((one) => between(one.accountId, person.nodeId) ?? []),
     hostNodeOf: () => person.nodeId,
     offers: async () => [],
+    offerOf: () => offer,
     ownOffer: () => offer,
   };
 }

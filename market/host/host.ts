@@ -358,7 +358,11 @@ export class Host {
   async prove(id: ContractId, revision: number, leaves: readonly number[]): Promise<readonly LeafProof[]> {
     if (leaves.length > CHALLENGE_LEAVES_MAX)
       throw new MarketError('bad-range', `expected at most ${CHALLENGE_LEAVES_MAX} leaves`);
-    const list = this.#list(id, revision);
+    const stored = this.#store.get(`list/${id}/${revision}`);
+    // A host that comes back learns of its newest agreements as it catches up with the ledger.
+    if (stored === undefined)
+      throw new MarketError('not-synced', `this host does not know revision ${revision} of the contract yet`);
+    const list = decodeList(stored);
     const roots = list.map(idBytes);
     const proofs: LeafProof[] = [];
     for (const leaf of leaves) {

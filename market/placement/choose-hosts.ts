@@ -8,6 +8,8 @@ export interface Candidate extends OfferingNode {
   readonly score: number;
   readonly reachable: boolean;
   readonly suspended: boolean;
+  /** Its terms allow a new contract, or more in the one that there is. */
+  readonly takesMore: boolean;
 }
 
 /** The /24 or /48 of an address: hosts in one share power and uplink. */
@@ -28,7 +30,8 @@ export function chooseHosts(
   avoid: ReadonlySet<NodeId> = new Set(),
 ): readonly Candidate[] {
   const able = candidates.filter(
-    (candidate) => candidate.reachable && !candidate.suspended && !avoid.has(candidate.nodeId),
+    ({ nodeId, reachable, suspended, takesMore }) =>
+      reachable && !suspended && takesMore && !avoid.has(nodeId),
   );
   if (able.length < count) {
     throw new MarketError(

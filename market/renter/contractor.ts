@@ -8,28 +8,28 @@ import {
   reservedStorageGrains,
 } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
-import type { StorageRevision, StorageTerms } from '../../ledger/transaction.ts';
-import { MarketError } from '../errors.ts';
+import type { BodyOf, StorageOffer, StorageRevision, StorageTerms } from '../../ledger/transaction.ts';
+import { codeOf, MarketError } from '../errors.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
-import { addedCollateralMost } from '../host/host.ts';
-import type { HostLink, KeyValues, MarketLedger, MarketWallet, OfferingNode } from '../interfaces.ts';
+import { addedCollateralMost, ROOTS_MAX } from '../host/host.ts';
+import type { HostLink, KeyValues, MarketLedger, MarketWallet } from '../interfaces.ts';
+
+import { termOf } from './renewal.ts';
 
 /**
  * The renter's contracts: one a host. What uploads and removals want of a host is gathered and becomes one transaction:
  * a contract, or a revision of it.
  */
 
-/** How long a contract is made for, in periods, where the host's offer allows it. */
-const PERIODS_WANTED = 720;
-/** The periods that a contract is made or renewed for with a host that takes at most `periodsMax`. */
-export function termOf(periodsMax: number): number {
-  return Math.max(1, Math.min(PERIODS_WANTED, periodsMax));
-}
 /** The escrow also pays for reading everything this often. */
 const READS_COVERED = 3n;
-const ATTEMPTS = 3;
-/** Fragments in one revision at most. */
-const ROOTS_PER_REVISION = 8_192;
+/** How often a revision is tried that a later moment may cure, and how long apart at first. */
+const ATTEMPTS = 4;
+const ATTEMPT_AGAIN_MS = 250;
+/** Refusals that come from one side knowing more of the ledger than the other, or from an answer that did not come. */
+const PASSING = new Set(['bad-terms', 'bad-revision', 'contract-unknown', 'timeout']);
+/** Fragments that one revision adds and removes at most: half of what a host takes in a request. */
+const ROOTS_PER_REVISION = ROOTS_MAX / 2;
 
 interface Wish {
   readonly added: readonly Hash[];
@@ -51,14 +51,25 @@ export class Contractor {
   readonly #options: ContractorOptions;
   readonly #wishes = new Map<NodeId, Wish[]>();
   readonly #running = new Map<NodeId, Promise<void>>();
+  /** Roots of lists whose transaction is under way, and how many. */
+  readonly #submitting = new Map<Hash, number>();
 
   constructor(options: ContractorOptions) {
     this.#options = options;
   }
 
-  /** Puts fragments that the host holds under contract, and takes others out; resolves when the ledger says so, finally. */
-  commit(host: NodeId, added: readonly Hash[], removed: readonly Hash[] = []): Promise<void> {
-    return this.#wish(host, added, removed, false);
+  /**
+   * Puts fragments that the host holds under contract, and takes others out; resolves when the ledger says so, finally.
+   * What one call wants in while another wants it out stays in. Asked with nothing, it waits for what is under way.
+   */
+  async commit(host: NodeId, added: readonly Hash[], removed: readonly Hash[] = []): Promise<void> {
+    const parts: Promise<void>[] = [];
+    const total = Math.max(added.length, removed.length, 1);
+    for (let at = 0; at < total; at += ROOTS_PER_REVISION) {
+      const part = (roots: readonly Hash[]): readonly Hash[] => roots.slice(at, at + ROOTS_PER_REVISION);
+      parts.push(this.#wish(host, part(added), part(removed), false));
+    }
+    await Promise.all(parts);
   }
 
   /** Gives the contract with a host a later end. */
@@ -81,7 +92,7 @@ export class Contractor {
     for (;;) {
       // One turn of the event loop, so that what is asked at once goes together.
       await new Promise((resolve) => setImmediate(resolve));
-      const wishes = this.#wishes.get(host)?.splice(0, ROOTS_PER_REVISION) ?? [];
+      const wishes = this.#take(host);
       if (wishes.length === 0) return;
       try {
         await this.#fulfil(host, wishes);
@@ -92,10 +103,24 @@ export class Contractor {
     }
   }
 
+  /** The wishes that go into the next revision: as many as fit, and one at least. */
+  #take(host: NodeId): readonly Wish[] {
+    const waiting = this.#wishes.get(host) ?? [];
+    let roots = 0;
+    let count = 0;
+    for (const { added, removed } of waiting) {
+      roots += Math.max(added.length, removed.length);
+      if (count > 0 && roots > ROOTS_PER_REVISION) break;
+      count++;
+    }
+    return waiting.splice(0, count);
+  }
+
   async #fulfil(host: NodeId, wishes: readonly Wish[]): Promise<void> {
     const { ledger } = this.#options;
     let added = wishes.flatMap((wish) => wish.added);
-    const removed = wishes.flatMap((wish) => wish.removed);
+    const wanted = new Set(added);
+    const removed = wishes.flatMap((wish) => wish.removed).filter((root) => !wanted.has(root));
     const extend = wishes.some((wish) => wish.extend);
     for (let attempt = 1; ; attempt++) {
       try {
@@ -117,26 +142,22 @@ export class Contractor {
         }
         return;
       } catch (error) {
-        const code = (error as { code?: string }).code ?? '';
-        if (
-          attempt >= ATTEMPTS ||
-          !['bad-terms', 'bad-revision', 'contract-unknown', 'timeout'].includes(code)
-        )
-          throw error;
+        if (attempt >= ATTEMPTS || !PASSING.has(codeOf(error))) throw error;
+        await new Promise((resolve) => setTimeout(resolve, attempt * ATTEMPT_AGAIN_MS).unref());
       }
     }
   }
 
-  async #offerOf(host: NodeId): Promise<OfferingNode> {
-    const offering = (await this.#options.ledger.offers()).find((node) => node.nodeId === host);
-    if (offering === undefined)
+  #offerOf(host: NodeId): StorageOffer {
+    const offer = this.#options.ledger.offerOf(host);
+    if (offer === undefined)
       throw new MarketError('not-offering', 'the host does not offer storage any more');
-    return offering;
+    return offer;
   }
 
   async #open(host: NodeId, added: FragmentList): Promise<void> {
-    const { ledger, link, store, wallet } = this.#options;
-    const { offer } = await this.#offerOf(host);
+    const { ledger, link } = this.#options;
+    const offer = this.#offerOf(host);
     const { root, leafCount } = commitmentOf(added);
     const startPeriod = ledger.period() + 1;
     const periods = Math.max(offer.periodsMin, termOf(offer.periodsMax));
@@ -153,8 +174,7 @@ export class Contractor {
       collateralGrains: grains((storage * BigInt(offer.collateralPercent)) / 100n),
     };
     const hostSignature = await link.signTerms(host, terms, added);
-    await store.write([{ key: `renting/${root}`, value: encodeList(added) }]);
-    await wallet.submit({ kind: 'storage.open', ...terms, hostSignature });
+    await this.#submit(added, { kind: 'storage.open', ...terms, hostSignature });
   }
 
   async #revise(
@@ -165,7 +185,7 @@ export class Contractor {
     added: FragmentList,
     removed: FragmentList,
   ): Promise<void> {
-    const { ledger, link, store, wallet } = this.#options;
+    const { ledger, link } = this.#options;
     const next = revisedList(list, added, removed);
     const { root, leafCount } = commitmentOf(next);
     const period = ledger.period();
@@ -174,7 +194,7 @@ export class Contractor {
     let addedCollateralGrains = grains(0);
     // A contract that shrinks stays as long as it was; one that grows, or is renewed, gets the full time again.
     if (grows || (added.length === 0 && removed.length === 0)) {
-      const { offer } = await this.#offerOf(host);
+      const offer = this.#offerOf(host);
       endPeriod = Math.max(endPeriod, period + termOf(offer.periodsMax));
       const storage = periodPrice(contract.priceGrainsPerGiBPeriod, leafCount) * BigInt(endPeriod - period);
       addedCollateralGrains = grains(addedCollateralMost(contract, storage, offer.collateralPercent));
@@ -189,10 +209,32 @@ export class Contractor {
       addedCollateralGrains,
     };
     const hostSignature = await link.signRevision(host, revision, added, removed);
-    await store.write([{ key: `renting/${root}`, value: encodeList(next) }]);
-    await wallet.submit({ kind: 'storage.revise', ...revision, hostSignature });
+    await this.#submit(next, { kind: 'storage.revise', ...revision, hostSignature });
     const before = newestRoot(contract).root;
-    if (before !== root) await store.write([{ key: `renting/${before}`, value: undefined }]);
+    if (before !== root) await this.#forget(before);
+  }
+
+  /** Keeps the list, then sends what commits to it. */
+  async #submit(list: FragmentList, body: BodyOf<'storage.open'> | BodyOf<'storage.revise'>): Promise<void> {
+    const { store, wallet } = this.#options;
+    const { root } = body;
+    this.#submitting.set(root, (this.#submitting.get(root) ?? 0) + 1);
+    try {
+      await store.write([{ key: `renting/${root}`, value: encodeList(list) }]);
+      await wallet.submit(body);
+    } finally {
+      const others = (this.#submitting.get(root) ?? 1) - 1;
+      if (others > 0) this.#submitting.set(root, others);
+      else this.#submitting.delete(root);
+    }
+  }
+
+  /** Drops a list that no contract needs: two hosts that were given the same fragments share one. */
+  async #forget(root: Hash): Promise<void> {
+    const renting = await this.#options.ledger.contractsOf('renter');
+    if (renting.some(({ contract }) => newestRoot(contract).root === root)) return;
+    if (!this.#submitting.has(root))
+      await this.#options.store.write([{ key: `renting/${root}`, value: undefined }]);
   }
 
   /** The fragments under a contract, in order, as this renter committed them. Throws MarketError `damaged`. */

@@ -2,6 +2,7 @@ import type { NodeId } from '../../ledger/ids.ts';
 import type { HostLink, KeyValues, MarketLedger } from '../interfaces.ts';
 import { jsonValue, readJson } from '../interfaces.ts';
 import type { Candidate } from '../placement/choose-hosts.ts';
+import { isExtensible, PERIODS_LEAST } from './renewal.ts';
 
 /** What this renter knows of hosts: how audits and transfers went. */
 
@@ -125,11 +126,15 @@ export class HostBook {
       .filter((node) => node.nodeId !== ledger.nodeId && node.ownerId !== ledger.accountId)
       .map((node) => {
         const notes = this.notes(node.nodeId);
+        const live = ledger.contractBetween(ledger.accountId, node.nodeId);
         return {
           ...node,
           score: scoreOf(notes, node.offer.collateralPercent).score,
           reachable: link.reachable(node.nodeId),
           suspended: notes.suspended !== undefined,
+          takesMore:
+            node.offer.periodsMax >= PERIODS_LEAST &&
+            (live === undefined || isExtensible(live.contract, ledger.period(), node.offer)),
         };
       });
   }

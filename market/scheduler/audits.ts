@@ -6,7 +6,7 @@ import { isEmptyAt } from '../../ledger/state/contract-due.ts';
 import { rootAt } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
 import { type LeafProof, receiptDigest } from '../../ledger/transaction.ts';
-import { MarketError } from '../errors.ts';
+import { codeOf, MarketError } from '../errors.ts';
 import { type HostLink, jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
 import type { FileStore } from '../renter/file-store.ts';
 import type { HostBook, HostFault } from '../renter/host-book.ts';
@@ -210,9 +210,9 @@ interface AuditData {
 
 /** What an audit's error says of the host. */
 function faultOf(error: Error): HostFault {
-  const { code, remoteCode } = error as { code?: string; remoteCode?: string };
-  if (code === 'damaged') return 'lied';
-  return remoteCode === 'not-found' || remoteCode === 'bad-range' ? 'lost-data' : 'silent';
+  if (error instanceof MarketError) return error.code === 'damaged' ? 'lied' : 'silent';
+  const code = codeOf(error);
+  return code === 'not-found' || code === 'bad-range' ? 'lost-data' : 'silent';
 }
 
 /** What `task` gives, or a MarketError `too-late` after `ms`. */

@@ -1,11 +1,11 @@
 import type { ContractId, NodeId } from '../../ledger/ids.ts';
-import { isEmptyAt } from '../../ledger/state/contract-due.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
 import type { Host } from '../host/host.ts';
 import type { HostLink, KeyValues, MarketLedger, MarketWallet, Receipt } from '../interfaces.ts';
-import { type Contractor, termOf } from '../renter/contractor.ts';
+import type { Contractor } from '../renter/contractor.ts';
 import type { FileStore } from '../renter/file-store.ts';
 import type { HostBook } from '../renter/host-book.ts';
+import { isExtensible, isRenewalDue } from '../renter/renewal.ts';
 import { type AuditRecord, Audits } from './audits.ts';
 import type { Job, JobQueue } from './queue.ts';
 import { Settlements } from './settlements.ts';
@@ -15,8 +15,8 @@ import { Settlements } from './settlements.ts';
  * ids make it harmless to derive it twice.
  */
 
-/** A contract is renewed when less than this part of its term is left. */
-const RENEW_BELOW = 0.25;
+/** Contracts are cleaned after this part of the period. */
+const CLEAN_AFTER = 0.6;
 const SWEEP_EVERY = 6;
 
 export interface SchedulerOptions {
@@ -63,20 +63,20 @@ export class Scheduler {
   async derive(): Promise<void> {
     const queue = this.#queue;
     if (queue === undefined) return;
-    const { ledger, store, files, now } = this.#options;
+    const { ledger, files, now } = this.#options;
     const period = ledger.period();
     const jobs: (Job | undefined)[] = [];
     const job = (kind: Job['kind'], id: string, data: Job['data']): void => {
       jobs.push({ id: `${kind}/${id}`, kind, data, notBeforeMs: now() });
     };
     const renting = await ledger.contractsOf('renter');
-    const offers = renting.length === 0 ? [] : await ledger.offers();
-    const longest = new Map(offers.map(({ nodeId, offer }) => [nodeId, offer.periodsMax]));
     for (const { id, contract } of renting) {
       jobs.push(this.#audits.due(id, contract, period));
       const host = ledger.hostNodeOf(contract);
-      const most = longest.get(host);
-      if (most !== undefined && renewalDue(contract, period, most)) job('renew', `${id}/${period}`, { host });
+      const offer = ledger.offerOf(host);
+      // One that cannot be renewed is left: its fragments count as lost to a repair.
+      if (isRenewalDue(contract, period, offer) && isExtensible(contract, period, offer))
+        job('renew', `${id}/${period}`, { host });
     }
     for (const { id, contract } of await ledger.contractsOf('host'))
       jobs.push(this.#settlements.due(id, contract, period));
@@ -84,7 +84,8 @@ export class Scheduler {
       if (manifest.slabs.length > 0 && files.health(manifest).state !== 'healthy')
         job('repair', `${manifest.name}/${period}`, { name: manifest.name });
     }
-    if ((await store.range('garbage/')).length > 0) job('clean', `${period}`, {});
+    // Late in the period: all that was removed in it goes in one revision, and is not paid from the next on.
+    if (renting.length > 0 && ledger.periodProgress() >= CLEAN_AFTER) job('clean', `${period}`, {});
     if (period % SWEEP_EVERY === 0) job('sweep', `${period}`, {});
     for (const one of jobs) if (one !== undefined) await queue.add(one);
   }
@@ -103,7 +104,7 @@ export class Scheduler {
         await contractor.renew(job.data.host as NodeId);
         return 'renewed';
       case 'clean':
-        return `${await files.collectGarbage()} fragments taken out of contracts`;
+        return `${await files.clean()} fragments taken out of contracts`;
       case 'sweep':
         return `${await host.sweep()} fragments deleted`;
       default:
@@ -120,11 +121,4 @@ export class Scheduler {
   missed(contractId: ContractId, contract: StorageContract, period: number): Promise<void> {
     return this.#audits.missed(contractId, contract, period);
   }
-}
-
-/** Whether less of a term is left than a renewal should find. A contract that was renewed before is judged by one term, not by its age. */
-function renewalDue(contract: StorageContract, period: number, periodsMax: number): boolean {
-  if (contract.startPeriod > period || isEmptyAt(contract, period)) return false;
-  const age = contract.endPeriod - contract.startPeriod + 1;
-  return contract.endPeriod - period < Math.min(age, termOf(periodsMax)) * RENEW_BELOW;
 }

@@ -94,7 +94,11 @@ export class LedgerView implements MarketLedger {
     });
   }
 
+  offerOf(nodeId: NodeId): StorageOffer | undefined {
+    return this.#chain.state.read(NODES, nodeId)?.storageOffer;
+  }
+
   ownOffer(): StorageOffer | undefined {
-    return this.#chain.state.read(NODES, this.nodeId)?.storageOffer;
+    return this.offerOf(this.nodeId);
   }
 }

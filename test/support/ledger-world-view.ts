@@ -81,8 +81,12 @@ export class LedgerWorldView implements MarketLedger {
     });
   }
 
+  offerOf(nodeId: NodeId): StorageOffer | undefined {
+    return this.#world.state.read(NODES, nodeId)?.storageOffer;
+  }
+
   ownOffer(): StorageOffer | undefined {
-    return this.#world.state.read(NODES, this.nodeId)?.storageOffer;
+    return this.offerOf(this.nodeId);
   }
 
   #rows(prefix: string): readonly (readonly [string, Uint8Array])[] {

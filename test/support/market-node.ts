@@ -66,6 +66,8 @@ export class MarketNode {
   readonly shelf = new MemoryShelf(() => Date.now());
   /** Silent: connected, and answers nothing. */
   condition: 'up' | 'silent' | 'down' = 'down';
+  /** Breaks ties between hosts; the same way every time, unless a test wants another. */
+  chance: () => number = () => 0;
   /** What it refuses, by the kind of message; a host's mood. */
   refuses: (kind: number) => Error | undefined = () => undefined;
   /** Steps that it took since it began to count. */
@@ -160,7 +162,7 @@ export class MarketNode {
       pool: world.coder,
       filesSecret: sha256(person.accountSecret),
       now,
-      random: () => 0,
+      random: () => this.chance(),
     });
     const host = new Host({ ledger, shelf, store, nodeSecret: person.nodeSecret, now });
     const { periodMs } = ledger.parameters;

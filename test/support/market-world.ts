@@ -37,6 +37,9 @@ export const OFFER: StorageOffer = {
   periodsMax: 10_000,
 };
 
+/** One for all worlds of a process: its threads take long to start and end with it. */
+const pool = new SlabPool();
+
 interface Sending {
   readonly node: MarketNode;
   readonly body: TransactionBody;
@@ -50,7 +53,6 @@ export class MarketWorld implements Surroundings {
   readonly nodes: readonly MarketNode[];
   /** Everything that became final so far. */
   readonly events: LedgerEvent[] = [];
-  readonly #pool = new SlabPool();
   readonly #sending: Sending[] = [];
   #coding = 0;
   #sinceBlockMs = 0;
@@ -83,7 +85,6 @@ export class MarketWorld implements Surroundings {
   async close(): Promise<void> {
     for (const node of this.nodes) node.crash();
     mock.timers.reset();
-    await this.#pool.close();
   }
 
   get renter(): MarketNode {
@@ -107,10 +108,9 @@ export class MarketWorld implements Surroundings {
 
   /** What codes slabs; the clock stands still while it works. */
   readonly coder = {
-    encode: (...task: Parameters<SlabPool['encode']>) => this.#whileCoding(() => this.#pool.encode(...task)),
-    decode: (...task: Parameters<SlabPool['decode']>) => this.#whileCoding(() => this.#pool.decode(...task)),
-    rebuild: (...task: Parameters<SlabPool['rebuild']>) =>
-      this.#whileCoding(() => this.#pool.rebuild(...task)),
+    encode: (...task: Parameters<SlabPool['encode']>) => this.#whileCoding(() => pool.encode(...task)),
+    decode: (...task: Parameters<SlabPool['decode']>) => this.#whileCoding(() => pool.decode(...task)),
+    rebuild: (...task: Parameters<SlabPool['rebuild']>) => this.#whileCoding(() => pool.rebuild(...task)),
   };
 
   async #whileCoding<T>(task: () => Promise<T>): Promise<T> {

@@ -1,0 +1,87 @@
+import type { Hash, NodeId } from '../../ledger/ids.ts';
+import { codeOf } from '../errors.ts';
+import type { HostLink } from '../interfaces.ts';
+import { type Candidate, chooseHosts } from '../placement/choose-hosts.ts';
+import type { Arrival } from './arrivals.ts';
+import type { Contractor } from './contractor.ts';
+
+/** Fragments at one host that may wait for their contract; well below what a host takes. */
+export const UNCOMMITTED_MAX = 160;
+/** How often a fragment waits for room at its host, which contracts make, before it goes to another. */
+const ROOM_WAITS_MAX = 3;
+
+export interface PlacementOptions {
+  readonly link: HostLink;
+  readonly contractor: Contractor;
+  random(): number;
+}
+
+/** The hosts of one upload: the same for every slab as long as they do well. */
+export class Placement {
+  readonly #options: PlacementOptions;
+  readonly #candidates: readonly Candidate[];
+  readonly #arrival: Arrival;
+  readonly #failed = new Set<NodeId>();
+  readonly #uncommitted = new Map<NodeId, Hash[]>();
+  #hosts: readonly NodeId[];
+
+  /** Throws MarketError `not-enough-hosts`. */
+  constructor(candidates: readonly Candidate[], count: number, arrival: Arrival, options: PlacementOptions) {
+    this.#options = options;
+    this.#candidates = candidates;
+    this.#arrival = arrival;
+    this.#hosts = chooseHosts(candidates, count, options.random).map(({ nodeId }) => nodeId);
+  }
+
+  /** Puts the fragments of a slab on different hosts; gives the hosts in order. Throws MarketError `not-enough-hosts`. */
+  async place(
+    fragments: readonly { readonly root: Hash; readonly bytes: Uint8Array }[],
+  ): Promise<readonly NodeId[]> {
+    const hosts = [...this.#hosts];
+    const taken = new Set(hosts);
+    await Promise.all(
+      fragments.map(async ({ root, bytes }, i) => {
+        let waits = 0;
+        for (let host = hosts[i] as NodeId; ; ) {
+          try {
+            await this.#options.link.storeFragment(host, root, bytes);
+            hosts[i] = host;
+            this.#uncommitted.set(host, [...(this.#uncommitted.get(host) ?? []), root]);
+            return;
+          } catch (error) {
+            if (codeOf(error) === 'too-many-bytes-in-flight' && waits++ < ROOM_WAITS_MAX) {
+              await this.#commit(host);
+              continue;
+            }
+            waits = 0;
+            this.#failed.add(host);
+            host = this.#another(new Set([...taken, ...this.#failed]));
+            taken.add(host);
+          }
+        }
+      }),
+    );
+    this.#hosts = hosts;
+    for (const [host, roots] of this.#uncommitted)
+      if (roots.length >= UNCOMMITTED_MAX) await this.#commit(host);
+    return hosts;
+  }
+
+  #another(avoid: ReadonlySet<NodeId>): NodeId {
+    const [next] = chooseHosts(this.#candidates, 1, this.#options.random, avoid);
+    return (next as Candidate).nodeId;
+  }
+
+  /** Everything that was placed is under contract when it resolves. */
+  async commitAll(): Promise<void> {
+    await Promise.all([...this.#uncommitted.keys()].map((host) => this.#commit(host)));
+  }
+
+  /** With nothing of its own to commit it waits for what is under way with this host. */
+  async #commit(host: NodeId): Promise<void> {
+    const roots = this.#uncommitted.get(host) ?? [];
+    this.#uncommitted.set(host, []);
+    for (const root of roots) this.#arrival.expect(host, root);
+    await this.#options.contractor.commit(host, roots);
+  }
+}
