@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import * as P from 'micro-packed';
 import {
-  type Block,
   type BlockHeader,
   blockIdOf,
   decodeBlock,
@@ -16,12 +15,15 @@ import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { NetworkError } from '../network/network-error.ts';
+import { BodyStream, type BodyStreamOptions } from './body-stream.ts';
 import type { Chain } from './chain.ts';
 
 /** Blocks by id from other nodes: headers backwards, each vouched for by the id it was asked by, then bodies. */
 
 const HEADERS_MAX = 4_096;
 const BLOCKS_MAX = 256;
+/** Up to this many blocks travel over the shared link, more over connections of their own. */
+const FEW = 4;
 const ANSWER_BYTES_MAX = 1_200_000;
 
 const headersRequest = P.struct({ from: blockIdCodec, count: P.U16BE }) as Codec<{
@@ -88,25 +90,20 @@ export async function fetchHeaders(
   });
 }
 
-/** The first blocks of `ids`, at least one, checked against their ids. */
-export async function fetchBlocks(
-  network: Network,
-  peers: () => readonly NodeId[],
-  ids: readonly BlockId[],
-  signal: AbortSignal,
-): Promise<readonly Block[]> {
-  return askInTurn(peers, signal, async (peer) => {
-    const asked = ids.slice(0, BLOCKS_MAX);
-    const answer = await network.request(peer, KIND.getBlocks, encode(blocksRequest, asked, 'request'), {
-      bulk: ids.length > 4,
-    });
-    const blocks = decode(blocksAnswer, answer, 'blocks').map(decodeBlock);
-    if (blocks.length === 0) throw new LedgerError('bad-block', 'the node does not have the block');
-    for (const [i, block] of blocks.entries()) {
-      if (blockIdOf(block.header) !== asked[i])
-        throw new LedgerError('bad-block', 'a block that was not asked for');
-    }
-    return blocks;
+/** Blocks by id, oldest first, from several peers at once; see BodyStream. */
+export function streamBlocks(network: Network, options: Omit<BodyStreamOptions, 'ask'>): BodyStream {
+  const bulk = options.ids.length > FEW;
+  return new BodyStream({
+    ...options,
+    async ask(peer, ids) {
+      const answer = await network.request(peer, KIND.getBlocks, encode(blocksRequest, [...ids], 'request'), {
+        bulk,
+      });
+      return decode(blocksAnswer, answer, 'blocks').map((bytes) => ({
+        block: decodeBlock(bytes),
+        bytes: bytes.length,
+      }));
+    },
   });
 }
 

@@ -78,7 +78,7 @@ test('a committee of four and a follower: final everywhere, with one member gone
   );
   await transfer();
   await until(
-    () => back.chain.final.id === follower.chain.final.id,
+    () => [first, back].every((node) => node.chain.final.id === follower.chain.final.id),
     10_000,
     'the block to be final everywhere',
   );

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Block, blockIdOf, decodeBlock, encodeBlock, txRootOf } from '../../ledger/block.ts';
 import { concat, fromHex, toHex } from '../../ledger/bytes.ts';
@@ -30,7 +31,7 @@ import {
 } from '../../ledger/transaction.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
-import { fetchBlocks, fetchHeaders, serveBlocks } from './block-fetch.ts';
+import { fetchHeaders, serveBlocks, streamBlocks } from './block-fetch.ts';
 import type { Chain, FinalBlock } from './chain.ts';
 import { GossipIntake } from './gossip-intake.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
@@ -45,6 +46,8 @@ const CONSENSUS_BYTES_MAX = 1_100_000;
 const LOG_BYTES_MAX = 16 * 1_048_576;
 /** Missing ancestors up to this many are held as overlays; more are committed in stretches while they come in. */
 const CATCH_UP_STRETCH = 64;
+/** How soon a block far ahead that is not final is looked at again. */
+const LONG_WAY_MS = 500;
 /** Blocks that came in and wait for execution. */
 const ARRIVED_MAX = 1_024;
 /** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
@@ -120,6 +123,8 @@ export class LedgerNode {
   #regossip: NodeJS.Timeout;
   #workDirty = true;
   #catchUpHeight: number | undefined;
+  /** The catch-up under way. */
+  #longWay: Promise<void> | undefined;
   #haltReason: string | undefined;
   #lastFinalMs: number | undefined;
 
@@ -538,24 +543,27 @@ export class LedgerNode {
         }
       }
       path.reverse();
-      if (path.length > CATCH_UP_STRETCH) this.#catchUpHeight = this.chain.final.height + path.length;
-      for (let next = 0; next < path.length; ) {
-        const wanted = path.slice(next, next + 256);
-        const missing = wanted.filter((id) => !this.#arrived.has(id));
-        if (missing.length > 0) {
-          for (const block of await fetchBlocks(this.#network, peers, missing, signal))
-            this.#arrived.set(blockIdOf(block.header), block);
+      if (path.length > CATCH_UP_STRETCH) {
+        // One long way at a time, since another one mostly leads over the same blocks; and only to what is final, since
+        // all of what is not is kept in memory.
+        const before = this.#longWay;
+        if (before !== undefined || !final) {
+          await (before ?? pause(LONG_WAY_MS, undefined, { signal }));
+          return await this.#obtain(blockId, from, final);
         }
-        const ready = wanted.slice(0, wanted.findIndex((id) => !this.#arrived.has(id)) >>> 0);
-        for (let at = 0; at < ready.length; at += CATCH_UP_STRETCH) {
-          const stretch = ready.slice(at, at + CATCH_UP_STRETCH);
-          const isLast = next + at + stretch.length === path.length;
-          if (!(await this.#inTurn(() => this.#executeStretch(stretch, final && !isLast)))) {
-            this.#post({ kind: 'verdict', blockId, executed: undefined });
-            return;
-          }
-        }
-        next += ready.length;
+        this.#catchUpHeight = this.chain.final.height + path.length;
+      }
+      const walk = this.#walk(path, peers, final);
+      if (path.length > CATCH_UP_STRETCH) {
+        const ended = (): void => {
+          this.#longWay = undefined;
+          this.#catchUpHeight = undefined;
+        };
+        this.#longWay = walk.then(ended, ended);
+      }
+      if (!(await walk)) {
+        this.#post({ kind: 'verdict', blockId, executed: undefined });
+        return;
       }
       const header = this.chain.header(blockId);
       if (header === undefined) return;
@@ -564,8 +572,41 @@ export class LedgerNode {
     } catch (error) {
       if (!signal.aborted) this.#halt(error instanceof Error ? error.message : String(error), error);
     } finally {
-      this.#catchUpHeight = undefined;
       if (this.#arrived.size > ARRIVED_MAX) this.#arrived.clear();
+    }
+  }
+
+  /** Executes the blocks of a path, oldest first, while those ahead are fetched. False when one is invalid. */
+  async #walk(path: readonly BlockId[], peers: () => readonly NodeId[], final: boolean): Promise<boolean> {
+    const blocks = new Map<BlockId, Block>();
+    for (const id of path) {
+      const known = this.#arrived.get(id);
+      if (known !== undefined) blocks.set(id, known);
+    }
+    const bodies = streamBlocks(this.#network, {
+      ids: path.filter((id) => !blocks.has(id)),
+      peers,
+      signal: this.#abort.signal,
+      onArrived: (block) => void this.chain.verifyBlock(block),
+      onBad: (peer, { code, message }) =>
+        this.#options.logger.warn({ peer, code, reason: message }, 'a peer gave bad blocks'),
+    });
+    try {
+      for (let at = 0; at < path.length; at += CATCH_UP_STRETCH) {
+        const stretch = path.slice(at, at + CATCH_UP_STRETCH);
+        const ready: { id: BlockId; block: Block }[] = [];
+        for (const id of stretch) {
+          const block = blocks.get(id) ?? (await bodies.next());
+          if (block === undefined) return false;
+          ready.push({ id, block });
+          blocks.delete(id);
+        }
+        const isLast = at + stretch.length === path.length;
+        if (!(await this.#inTurn(() => this.#executeStretch(ready, final && !isLast)))) return false;
+      }
+      return true;
+    } finally {
+      bodies.close();
     }
   }
 
@@ -577,13 +618,14 @@ export class LedgerNode {
   }
 
   /** Executes blocks in order; `commit`: they are final for certain and become so now. False when one is invalid. */
-  async #executeStretch(ids: readonly BlockId[], commit: boolean): Promise<boolean> {
-    for (const [i, id] of ids.entries()) {
+  async #executeStretch(
+    blocks: readonly { readonly id: BlockId; readonly block: Block }[],
+    commit: boolean,
+  ): Promise<boolean> {
+    for (const [i, { id, block }] of blocks.entries()) {
       if (this.chain.hasState(id)) continue;
-      const block = this.#arrived.get(id);
-      if (block === undefined) return false;
-      const next = this.#arrived.get(ids[i + 1] as BlockId);
-      if (next !== undefined) void this.chain.verifyBlock(next);
+      const next = blocks[i + 1];
+      if (next !== undefined) void this.chain.verifyBlock(next.block);
       if (!this.chain.hasState(block.header.parentId)) return block.header.height <= this.chain.final.height;
       try {
         await this.chain.execute(block);
@@ -595,7 +637,7 @@ export class LedgerNode {
       if (!commit) this.#executed(id, block);
       this.#arrived.delete(id);
     }
-    const last = ids.at(-1);
+    const last = blocks.at(-1)?.id;
     if (commit && last !== undefined && last !== this.chain.final.id) {
       const header = this.chain.header(last);
       if (header !== undefined)

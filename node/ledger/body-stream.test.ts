@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Block, blockIdOf, genesisHeader } from '../../ledger/block.ts';
+import { LedgerError } from '../../ledger/errors.ts';
+import type { BlockId, Hash, NodeId } from '../../ledger/ids.ts';
+import { LedgerWorld } from '../../test/support/ledger-world.ts';
+import { until } from '../../test/support/until.ts';
+import { NetworkError } from '../network/network-error.ts';
+import { BodyStream, type BodyStreamOptions } from './body-stream.ts';
+
+const world = new LedgerWorld(['ann']);
+const chain: Block[] = [];
+for (let height = 1; height <= 400; height++) {
+  const header = { ...genesisHeader(world.genesis, '00'.repeat(32) as Hash), height };
+  chain.push({ header, transactions: [] });
+}
+const ids = chain.map((block) => blockIdOf(block.header));
+const byId = new Map(chain.map((block, i) => [ids[i] as BlockId, block]));
+const peer = (name: string): NodeId => name as NodeId;
+
+type Answer = (ids: readonly BlockId[]) => Promise<readonly Block[]>;
+const good: Answer = async (asked) => asked.map((id) => byId.get(id) as Block);
+
+function stream(peers: Record<string, Answer>, options: Partial<BodyStreamOptions> = {}) {
+  const asked = new Map<string, number>();
+  const bad: NodeId[] = [];
+  const bodies = new BodyStream({
+    ids,
+    peers: () => Object.keys(peers).map(peer),
+    ask: async (from, wanted) => {
+      asked.set(from, (asked.get(from) ?? 0) + 1);
+      return (await (peers[from] as Answer)(wanted)).map((block) => ({ block, bytes: 300 }));
+    },
+    signal: new AbortController().signal,
+    onBad: (from) => bad.push(from),
+    ...options,
+  });
+  return { bodies, asked, bad };
+}
+
+async function all(bodies: BodyStream): Promise<void> {
+  for (const id of ids) {
+    const block = await bodies.next();
+    assert(block !== undefined && blockIdOf(block.header) === id);
+  }
+  assert.equal(await bodies.next(), undefined);
+}
+
+test('blocks come in order from several peers at once, whatever each gives at a time', async () => {
+  const { bodies, asked } = stream({
+    a: good,
+    b: async (wanted) => (await good(wanted)).slice(0, 7),
+    c: async (wanted) => pause(5, await good(wanted)),
+  });
+  await all(bodies);
+  assert.equal(asked.size, 3);
+});
+
+test('a peer that gives other blocks, more than asked for or no blocks at all is not asked again', async () => {
+  const liar: Answer = async (wanted) => (await good(wanted)).toReversed();
+  const giver: Answer = async (wanted) => [...(await good(wanted)), chain[0] as Block];
+  const babbler: Answer = async () => {
+    throw new LedgerError('malformed', 'expected blocks');
+  };
+  const { bodies, asked, bad } = stream({ liar, giver, babbler, honest: good });
+  await all(bodies);
+  assert.deepEqual(new Set(bad), new Set(['liar', 'giver', 'babbler'].map(peer)));
+  for (const name of ['liar', 'giver', 'babbler']) assert((asked.get(name) ?? 0) <= 2, name);
+});
+
+test('peers that are silent, behind or gone do not hold it up', async () => {
+  const silent: Answer = () => new Promise(() => undefined);
+  const behind: Answer = async () => [];
+  const gone: Answer = async () => {
+    throw new NetworkError('closed', 'gone');
+  };
+  const { bodies, bad } = stream({ silent, behind, gone, honest: good });
+  const startMs = performance.now();
+  await all(bodies);
+  assert(performance.now() - startMs < 8_000);
+  assert.deepEqual(bad, []);
+});
+
+test('what is fetched ahead is bounded, and closing or the signal ends it', async () => {
+  let arrived = 0;
+  const many = Array.from({ length: 4_000 }, (_, i) => ids[i % ids.length] as BlockId);
+  const abort = new AbortController();
+  const { bodies } = stream(
+    { a: good, b: good },
+    { ids: many, signal: abort.signal, onArrived: () => arrived++ },
+  );
+  await until(() => arrived >= 1_024, 2_000, 'as much as may be fetched ahead');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert(arrived <= 1_024 + 64, String(arrived));
+  await bodies.next();
+  abort.abort(new Error('stopped'));
+  await assert.rejects(bodies.next(), /stopped/);
+  const { bodies: others } = stream({ none: () => new Promise(() => undefined) });
+  const waiting = others.next();
+  others.close();
+  assert.equal(await waiting, undefined);
+});
