@@ -1,6 +1,6 @@
 /** The node's REST API as the pages use it: types, requests, and a hook that stays fresh with the event stream. */
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import type { Operations } from './generated/api.ts';
+import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
+import type { FileHealth, Operations } from './generated/api.ts';
 
 type Answer<Operation extends keyof Operations> = Operations[Operation]['answer'];
 type Item<Operation extends keyof Operations> =
@@ -17,11 +17,14 @@ export type Block = Item<'GET /ledger/blocks'>;
 export type Transaction = Answer<'GET /ledger/transactions/{id}'>;
 export type HistoryEntry = Item<'GET /ledger/accounts/{id}/history'>;
 export type StoredFile = Item<'GET /files'>;
+/** Of `GET /files/NAME/health`, which the document describes as one with the content. */
+export type StoredFileHealth = FileHealth;
 export type Offer = NonNullable<Answer<'GET /host/offer'>['offer']>;
 export type Volume = Item<'GET /host/volumes'>;
 export type Audit = Item<'GET /host/audits'>;
 export type NetworkNode = Item<'GET /ledger/nodes'>;
 export type Job = Item<'GET /jobs'>;
+export type Peer = Item<'GET /peers'>;
 export type Alert = Item<'GET /alerts'>;
 export type TpmStatus = Answer<'GET /tpm'>;
 export type Token = Item<'GET /tokens'>;
@@ -151,48 +154,86 @@ export interface Loaded<T> {
 
 const REFRESH_MS = 600;
 
+/** What the node said of a path last. All pieces of a page that show it read this one, so that they never disagree. */
+interface Resource {
+  readonly path: string;
+  data: unknown;
+  error: Problem | undefined;
+  /** The number of the newest request; 0 before the first. */
+  turn: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  readonly readers: Set<() => void>;
+}
+/** Bounded by what one page shows: a resource goes with its last reader. */
+const resources = new Map<string, Resource>();
+
+function load(resource: Resource): void {
+  const turn = ++resource.turn;
+  // An answer that a later question has overtaken is dropped: it is older.
+  const settle = (change: Partial<Resource>): void => {
+    if (turn !== resource.turn) return;
+    Object.assign(resource, change);
+    for (const changed of resource.readers) changed();
+  };
+  call('GET', resource.path).then(
+    (data) => settle({ data, error: undefined }),
+    (error: Problem) => settle({ error }),
+  );
+}
+
+function loadSoon(resource: Resource): void {
+  resource.timer ??= setTimeout(() => {
+    resource.timer = undefined;
+    load(resource);
+  }, REFRESH_MS);
+}
+
+/** Reads a resource from now on; answers with how to stop. */
+function read(path: string, changed: () => void): () => void {
+  const resource: Resource = resources.get(path) ?? {
+    path,
+    data: undefined,
+    error: undefined,
+    turn: 0,
+    timer: undefined,
+    readers: new Set(),
+  };
+  resources.set(path, resource);
+  resource.readers.add(changed);
+  if (resource.turn === 0) load(resource);
+  else changed();
+  return () => {
+    resource.readers.delete(changed);
+    if (resource.readers.size > 0) return;
+    clearTimeout(resource.timer);
+    resource.turn++;
+    resources.delete(path);
+  };
+}
+
 /** A resource that is fetched again (at most every 0.6 s) when one of the named events comes, and on reconnection. */
 export function useApi<T>(path: string | undefined, refreshOn: readonly string[] = ['block']): Loaded<T> {
-  const [data, setData] = useState<T>();
-  const [error, setError] = useState<Problem>();
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const newest = useRef(0);
+  const [, changed] = useReducer((count: number, _: undefined) => count + 1, 0);
   const state = useLive();
-  const load = useCallback(() => {
-    if (path === undefined) return;
-    // An answer that a later question has overtaken is dropped: it is older, or about something else.
-    const turn = ++newest.current;
-    call<T>('GET', path).then(
-      (value) => {
-        if (turn !== newest.current) return;
-        setData(value);
-        setError(undefined);
-      },
-      (problem: Problem) => {
-        if (turn === newest.current) setError(problem);
-      },
-    );
-  }, [path]);
+  const before = useRef(state);
+  const resource = path === undefined ? undefined : resources.get(path);
+  useEffect(() => (path === undefined ? undefined : read(path, () => changed(undefined))), [path]);
   useEffect(() => {
-    setData(undefined);
-    load();
-  }, [load]);
-  useEffect(() => {
-    if (state === 'live') load();
-  }, [state, load]);
+    const reconnected = state === 'live' && before.current === 'offline';
+    before.current = state;
+    const current = path === undefined ? undefined : resources.get(path);
+    if (reconnected && current !== undefined) loadSoon(current);
+  }, [state, path]);
   useEvents((type) => {
-    if (!refreshOn.includes(type) || timer.current !== undefined) return;
-    timer.current = setTimeout(() => {
-      timer.current = undefined;
-      load();
-    }, REFRESH_MS);
+    const current = path === undefined ? undefined : resources.get(path);
+    if (refreshOn.includes(type) && current !== undefined) loadSoon(current);
   });
-  useEffect(
-    () => () => {
-      clearTimeout(timer.current);
-      newest.current++;
+  return {
+    data: resource?.data as T | undefined,
+    error: resource?.error,
+    reload: () => {
+      const current = path === undefined ? undefined : resources.get(path);
+      if (current !== undefined) load(current);
     },
-    [],
-  );
-  return { data, error, reload: load };
+  };
 }

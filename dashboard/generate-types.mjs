@@ -95,7 +95,7 @@ function operationOf({ parameters = [], requestBody, responses = {} }) {
 
 const text = [
   '// Written by dashboard/generate-types.mjs from openapi.yaml; not for editing.',
-  ...Object.entries(schemas).map(([name, schema]) => `\ntype ${named(name)} = ${typeOf(schema)};`),
+  ...Object.entries(schemas).map(([name, schema]) => `\nexport type ${named(name)} = ${typeOf(schema)};`),
   '\n/** Every operation below /api/v1, by method and path. */',
   'export interface Operations {',
   ...Object.entries(document.paths).flatMap(([path, item]) =>

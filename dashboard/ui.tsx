@@ -1,7 +1,8 @@
-import type { ComponentChildren } from 'preact';
+import { type ComponentChildren, cloneElement, isValidElement, toChildArray, type VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Loaded, Problem } from './api.ts';
 import { acorns, grainsText, short } from './format.ts';
+import './tables.css';
 
 /** The pieces that pages are made of. */
 
@@ -156,6 +157,21 @@ export function Show<T>({ from, children }: { from: Loaded<T>; children: (data: 
   return <div class="loading" role="status" aria-label="Loading" />;
 }
 
+/** On a phone a row stands as a card, and each cell says what it is. */
+function withLabels(rows: ComponentChildren, head: readonly string[]): ComponentChildren {
+  return toChildArray(rows).map((row) =>
+    isValidElement(row)
+      ? cloneElement(
+          row,
+          {},
+          toChildArray((row as VNode<{ children?: ComponentChildren }>).props.children).map((cell, i) =>
+            isValidElement(cell) ? cloneElement(cell, { 'data-label': head[i] } as object) : cell,
+          ),
+        )
+      : row,
+  );
+}
+
 export function Table({
   head,
   children,
@@ -178,7 +194,7 @@ export function Table({
             ))}
           </tr>
         </thead>
-        <tbody>{children}</tbody>
+        <tbody>{withLabels(children, head)}</tbody>
       </table>
     </div>
   );

@@ -1,6 +1,6 @@
 // Written by dashboard/generate-types.mjs from openapi.yaml; not for editing.
 
-type FileHealth = {
+export type FileHealth = {
   readonly state: "healthy" | "degraded" | "lost";
   readonly fragmentsAlive: number;
   readonly fragmentsNeeded: number;

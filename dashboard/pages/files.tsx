@@ -6,26 +6,30 @@ import {
   type Job,
   type Page,
   type StoredFile,
+  type StoredFileHealth,
   useApi,
   useEvents,
 } from '../api.ts';
 import { bytes, dateTime } from '../format.ts';
-import { Act, Badge, Bar, Card, Empty, Show, Table } from '../ui.tsx';
+import { Act, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 import { Contracts } from './storage.tsx';
 
 interface Upload {
+  readonly file: File;
   readonly name: string;
   readonly size: number;
   sent: number;
   stored: number;
   error: string | undefined;
+  /** A file of this name is there already; the owner decides. */
+  taken: boolean;
 }
 
-/** Sends one file; `changed` hears of every step. Resolves when the network has it. */
-function send(file: File, upload: Upload, changed: () => void): Promise<void> {
+/** Sends one file; `changed` hears of every step. Resolves when the network has it, or does not want it. */
+function send(file: File, upload: Upload, overwrite: boolean, changed: () => void): Promise<void> {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
-    request.open('PUT', fileUrl(upload.name));
+    request.open('PUT', `${fileUrl(upload.name)}?overwrite=${overwrite}`);
     request.setRequestHeader('content-type', 'application/octet-stream');
     request.upload.onprogress = (event) => {
       upload.sent = event.loaded;
@@ -40,7 +44,9 @@ function send(file: File, upload: Upload, changed: () => void): Promise<void> {
     request.onload = () => {
       if (request.status === 201) return resolve();
       try {
-        fail((JSON.parse(request.responseText) as { detail: string }).detail);
+        const problem = JSON.parse(request.responseText) as { code: string; detail: string };
+        upload.taken = problem.code === 'exists';
+        fail(upload.taken ? TAKEN : problem.detail);
       } catch {
         fail(`The node answered ${request.status}.`);
       }
@@ -50,6 +56,7 @@ function send(file: File, upload: Upload, changed: () => void): Promise<void> {
 }
 
 const DOTS_MAX = 12;
+const TAKEN = 'There is a file of this name already.';
 const HEALTH = { healthy: 'good', degraded: 'warn', lost: 'bad' } as const;
 
 const REPAIR_TONES = { done: 'good', failed: 'bad', running: 'warn', waiting: 'warn' } as const;
@@ -80,6 +87,42 @@ function Repairs() {
   );
 }
 
+/** Hosts are paid by size, so a file's part of the cost is its part of what lies at hosts. */
+function share(storedBytes: number, files: readonly StoredFile[]): string {
+  const total = files.reduce((sum, file) => sum + file.storedBytes, 0);
+  if (total === 0) return '–';
+  const percent = (100 * storedBytes) / total;
+  return percent > 0 && percent < 0.1 ? 'under 0.1 %' : `${percent.toFixed(1)} %`;
+}
+
+/** The hosts of a file, asked for only when somebody wants to know. */
+function Where({ name }: { name: string }) {
+  const [open, setOpen] = useState(false);
+  const health = useApi<StoredFileHealth>(
+    open ? `${fileUrl(name).replace('/api/v1', '')}/health` : undefined,
+    ['audit', 'peer'],
+  );
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary aria-label={`Where ${name} lies`}>Where</summary>
+      {open && (
+        <Show from={health}>
+          {({ hosts }) => (
+            <ul class="plain note">
+              {hosts.map((host) => (
+                <li key={host.nodeId}>
+                  <Id id={host.nodeId} /> {host.fragments} {host.fragments === 1 ? 'fragment' : 'fragments'},{' '}
+                  {host.alive ? 'alive' : 'gone'}
+                </li>
+              ))}
+            </ul>
+          )}
+        </Show>
+      )}
+    </details>
+  );
+}
+
 export function Files() {
   const files = useApi<Page<StoredFile>>('/files', ['audit', 'job']);
   const wallet = useApi<{ accountId: string }>('/wallet', []);
@@ -101,21 +144,32 @@ export function Files() {
     );
   });
 
-  const add = async (list: FileList | null): Promise<void> => {
-    for (const file of list ?? []) {
-      const upload: Upload = {
-        name: file.name.normalize('NFC'),
-        size: file.size,
-        sent: 0,
-        stored: 0,
-        error: undefined,
-      };
-      setUploads((before) => [...before.filter(({ name }) => name !== upload.name), upload]);
-      await send(file, upload, () => setUploads((before) => [...before]));
-      if (upload.error === undefined) setUploads((before) => before.filter((one) => one !== upload));
-      files.reload();
+  const put = async (file: File, overwrite: boolean): Promise<void> => {
+    const upload: Upload = {
+      file,
+      name: file.name.normalize('NFC'),
+      size: file.size,
+      sent: 0,
+      stored: 0,
+      error: undefined,
+      taken: false,
+    };
+    setUploads((before) => [...before.filter(({ name }) => name !== upload.name), upload]);
+    // The node refuses it too, but only after the browser has begun to send.
+    if (!overwrite && files.data?.items.some(({ name }) => name === upload.name)) {
+      upload.taken = true;
+      upload.error = TAKEN;
+      setUploads((before) => [...before]);
+      return;
     }
+    await send(file, upload, overwrite, () => setUploads((before) => [...before]));
+    if (upload.error === undefined) setUploads((before) => before.filter((one) => one !== upload));
+    files.reload();
   };
+  const add = async (list: readonly File[]): Promise<void> => {
+    for (const file of list) await put(file, false);
+  };
+  const dismiss = (upload: Upload): void => setUploads((before) => before.filter((one) => one !== upload));
 
   return (
     <div class="grid">
@@ -130,7 +184,7 @@ export function Files() {
         onDrop={(event) => {
           event.preventDefault();
           setOver(false);
-          void add(event.dataTransfer?.files ?? null);
+          void add([...(event.dataTransfer?.files ?? [])]);
         }}
       >
         <p>
@@ -146,7 +200,11 @@ export function Files() {
           type="file"
           multiple
           hidden
-          onChange={(event) => void add(event.currentTarget.files)}
+          onChange={(event) => {
+            void add([...(event.currentTarget.files ?? [])]);
+            // Else the browser sees no change when the same file is chosen again.
+            event.currentTarget.value = '';
+          }}
         />
         <div aria-live="polite">
           {uploads.map((one) => (
@@ -165,9 +223,17 @@ export function Files() {
                   </span>
                 </>
               ) : (
-                <p class="failure" role="alert">
-                  {one.error}
-                </p>
+                <div class={one.taken ? 'asked' : 'failure'} role="alert">
+                  <p>{one.error}</p>
+                  <div class="row">
+                    <button type="button" onClick={() => void put(one.file, one.taken)}>
+                      {one.taken ? 'Replace it' : 'Try again'}
+                    </button>
+                    <button type="button" onClick={() => dismiss(one)}>
+                      Leave it
+                    </button>
+                  </div>
+                </div>
               )}
             </div>
           ))}
@@ -181,7 +247,7 @@ export function Files() {
                 What you store here is cut into fragments on several hosts; any few of them bring it back.
               </Empty>
             ) : (
-              <Table label="Files" head={['Name', 'Size', 'Fragments alive', 'Stored', '']}>
+              <Table label="Files" head={['Name', 'Size', 'Fragments alive', 'Share of cost', 'Stored', '']}>
                 {items.map((file) => (
                   <tr key={file.name}>
                     <td class="path">
@@ -189,7 +255,7 @@ export function Files() {
                         {file.name}
                       </a>
                     </td>
-                    <td title={`${bytes(file.storedBytes)} at hosts`}>{bytes(file.sizeBytes)}</td>
+                    <td class="whole">{bytes(file.sizeBytes)}</td>
                     <td>
                       <span class={`fragments ${HEALTH[file.health.state]}`} aria-hidden="true">
                         {Array.from(
@@ -203,8 +269,10 @@ export function Files() {
                         {file.health.fragmentsAlive} of {file.health.fragmentsTotal},{' '}
                         {file.health.fragmentsNeeded} needed
                       </Badge>
+                      <Where name={file.name} />
                     </td>
-                    <td>{dateTime(file.createdAt)}</td>
+                    <td title={`${bytes(file.storedBytes)} at hosts`}>{share(file.storedBytes, items)}</td>
+                    <td class="whole">{dateTime(file.createdAt)}</td>
                     <td class="actions">
                       {confirming === file.name ? (
                         <span class="row">

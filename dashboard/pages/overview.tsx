@@ -1,4 +1,4 @@
-import { type Alert, type Audit, type Earnings, type Page, type Status, useApi } from '../api.ts';
+import { type Alert, type Audit, type Earnings, type Page, type Peer, type Status, useApi } from '../api.ts';
 import { bytes, duration } from '../format.ts';
 import { Amount, Badge, Bar, Card, Empty, Figure, Show } from '../ui.tsx';
 
@@ -24,21 +24,18 @@ function Glance({ earnings }: { earnings: Earnings }) {
       <svg viewBox={`0 0 ${BARS * 10} ${BAR_HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
         {shown.map(({ period, value }, i) => {
           const height = Math.max(1.5, (value / top) * BAR_HEIGHT);
-          return (
-            <rect
-              key={period}
-              x={(BARS - shown.length + i) * 10 + 1.5}
-              y={BAR_HEIGHT - height}
-              width="7"
-              height={height}
-              rx="1.5"
-            />
-          );
+          return <rect key={period} x={i * 10} y={BAR_HEIGHT - height} width="7" height={height} rx="1.5" />;
         })}
       </svg>
       <span class="note">the last {shown.length} periods</span>
     </a>
   );
+}
+
+function traffic(peers: readonly Peer[]): string {
+  const sum = (of: (peer: Peer) => number): string =>
+    bytes(peers.reduce((total, peer) => total + of(peer), 0));
+  return `${sum(({ bytesIn }) => bytesIn)} in, ${sum(({ bytesOut }) => bytesOut)} out`;
 }
 
 export function Overview() {
@@ -47,6 +44,7 @@ export function Overview() {
   const wallet = useApi<{ balanceGrains: string; waiting: number }>('/wallet');
   const alerts = useApi<Page<Alert>>('/alerts', ['alert', 'peer']);
   const audits = useApi<Page<Audit>>('/host/audits', ['audit']);
+  const peers = useApi<Page<Peer>>('/peers');
   const now = new Date();
   const today = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
   const month = new Date(now.getFullYear(), now.getMonth(), 1).getTime();
@@ -130,7 +128,9 @@ export function Overview() {
         <Show from={status}>
           {(data) => (
             <dl class="figures">
-              <Figure label="Height">{data.height.toLocaleString('en')}</Figure>
+              <Figure label="Height" note={`of ${data.chainName}`}>
+                {data.height.toLocaleString('en')}
+              </Figure>
               <Figure label="Finality">
                 {data.finalityMs === null ? '–' : `${Math.round(data.finalityMs)} ms`}
               </Figure>
@@ -151,10 +151,12 @@ export function Overview() {
               <dl class="figures">
                 <Figure label="Up for">{duration(data.uptimeMs)}</Figure>
                 <Figure label="Peers">{data.peerCount}</Figure>
+                <Figure label="Traffic" note="over the links that are open">
+                  {peers.data === undefined ? '…' : traffic(peers.data.items)}
+                </Figure>
                 <Figure label="Audits of my hosts">
                   {done.length === 0 ? '–' : `${((100 * good) / done.length).toFixed(1)} % good`}
                 </Figure>
-                <Figure label="Network">{data.chainName}</Figure>
               </dl>
             );
           }}

@@ -101,6 +101,30 @@ test('a file goes up by the page and comes back the same', async () => {
   const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
   assert.deepEqual(readFileSync(await download.path()), content);
   await page.getByText('4 of 4, 2 needed').waitFor();
+  await page.getByText('Where', { exact: true }).click();
+  await page
+    .getByText(/1 fragment, alive|2 fragments, alive/)
+    .first()
+    .waitFor();
+});
+
+test('a file is replaced only when its owner says so', async () => {
+  const path = join(devnet.folder, 'notes.txt');
+  const link = page.getByRole('link', { name: 'notes.txt' });
+  writeFileSync(path, 'first');
+  await page.locator('#upload').setInputFiles(path);
+  await link.waitFor({ timeout: 30_000 });
+  const content = randomBytes(10_000);
+  writeFileSync(path, content);
+  await page.locator('#upload').setInputFiles(path);
+  await page.getByText('There is a file of this name already.').waitFor();
+  await page.getByRole('button', { name: 'Leave it' }).click();
+  await page.getByText('5 B', { exact: true }).waitFor();
+  await page.locator('#upload').setInputFiles(path);
+  await page.getByRole('button', { name: 'Replace it' }).click();
+  await page.getByText('9.8 KiB', { exact: true }).waitFor({ timeout: 30_000 });
+  const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  assert.deepEqual(readFileSync(await download.path()), content);
 });
 
 test('earnings appear without a reload, with a plot', async () => {
@@ -109,6 +133,14 @@ test('earnings appear without a reload, with a plot', async () => {
   await visit('Earnings');
   await page.locator('.plot canvas').waitFor({ timeout: 30_000 });
   const total = page.locator('header .total .amount');
+  const [inHeader, onPage] = await page.evaluate(() => [
+    document.querySelector('header .total .amount')?.getAttribute('title'),
+    [...document.querySelectorAll('.figure')]
+      .find((one) => one.querySelector('dt')?.textContent === 'Total')
+      ?.querySelector('.amount')
+      ?.getAttribute('title'),
+  ]);
+  assert.equal(onPage, inHeader, 'one earnings number on every page');
   const before = await total.getAttribute('title');
   await page.waitForFunction(
     (old) => document.querySelector('header .total .amount')?.getAttribute('title') !== old,
