@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { acorns, bytes, duration, grainsText, parseAcorns, short } from './format.ts';
+import { acorns, bytes, duration, grainsText, latency, parseAcorns, short, when } from './format.ts';
 
 test('acorns are shown to the decimals that matter, cut and never rounded up', () => {
   for (const [grains, shown] of [
@@ -46,4 +46,16 @@ test('sizes, times and ids stay short', () => {
   ]);
   assert.equal(short('ab'.repeat(32)), 'ababababa…abab');
   assert.equal(short('1234'), '1234');
+});
+
+test('moments of today are told by the time, others by the day', () => {
+  const now = new Date(2026, 10, 21, 12, 0, 0);
+  const at = (year: number, month: number, day: number) => new Date(year, month, day, 9, 8, 7).toISOString();
+  assert.match(when(at(2026, 10, 21), now), /08:07/);
+  assert.doesNotMatch(when(at(2026, 10, 21), now), /Nov/);
+  assert.match(when(at(2026, 10, 20), now), /Nov 20/);
+  assert.doesNotMatch(when(at(2026, 10, 20), now), /2026/);
+  assert.match(when(at(2025, 10, 20), now), /2025/);
+  assert.equal(latency(0.2), 'under 1 ms');
+  assert.equal(latency(12.6), '13 ms');
 });

@@ -58,6 +58,24 @@ export function dateTime(iso: string): string {
   return new Date(iso).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
 }
 
+/** The time of today, else the day with it: as much as tells moments in a list apart. */
+export function when(iso: string, now = new Date()): string {
+  const at = new Date(iso);
+  if (at.toDateString() === now.toDateString()) return clock(iso);
+  return at.toLocaleString([], {
+    ...(at.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' }),
+    month: 'short',
+    day: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+}
+
+/** Milliseconds of a round trip. */
+export function latency(ms: number): string {
+  return ms < 1 ? 'under 1 ms' : `${Math.round(ms)} ms`;
+}
+
 /** Acorns that a person typed, in grains; `undefined` for anything else. */
 export function parseAcorns(text: string): bigint | undefined {
   const match = /^(\d{1,10})(?:\.(\d{1,9}))?$/.exec(text.trim());

@@ -157,44 +157,61 @@ export function Show<T>({ from, children }: { from: Loaded<T>; children: (data: 
   return <div class="loading" role="status" aria-label="Loading" />;
 }
 
+/** Said again, because Safari forgets that a table is one when its rows are drawn as cards. */
+const ROLE = {
+  table: { role: 'table' },
+  group: { role: 'rowgroup' },
+  row: { role: 'row' },
+  head: { role: 'columnheader' },
+  cell: { role: 'cell' },
+} as const;
+
 /** On a phone a row stands as a card, and each cell says what it is. */
 function withLabels(rows: ComponentChildren, head: readonly string[]): ComponentChildren {
   return toChildArray(rows).map((row) =>
     isValidElement(row)
       ? cloneElement(
           row,
-          {},
+          ROLE.row,
           toChildArray((row as VNode<{ children?: ComponentChildren }>).props.children).map((cell, i) =>
-            isValidElement(cell) ? cloneElement(cell, { 'data-label': head[i] } as object) : cell,
+            isValidElement(cell)
+              ? cloneElement(cell, { ...ROLE.cell, 'data-label': head[i] } as object)
+              : cell,
           ),
         )
       : row,
   );
 }
 
+/**
+ * Rows under a head. On a phone every row is a small card of labelled cells; with `lines`, where a row is short and there
+ * are many, two lines: cells of class `main` and `side` above, others below, `wide-only` left out.
+ */
 export function Table({
   head,
   children,
   label,
+  lines = false,
 }: {
   head: readonly string[];
   children: ComponentChildren;
   label: string;
+  lines?: boolean;
 }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
-      <table>
-        <thead>
-          <tr>
+    <div class={lines ? 'scroll lines' : 'scroll'} tabIndex={0} role="region" aria-label={label}>
+      <table {...ROLE.table}>
+        <thead {...ROLE.group}>
+          <tr {...ROLE.row}>
             {head.map((cell) => (
-              <th key={cell} scope="col">
+              <th key={cell} scope="col" {...ROLE.head}>
                 {cell === '' ? <span class="hidden">Actions</span> : cell}
               </th>
             ))}
           </tr>
         </thead>
-        <tbody>{withLabels(children, head)}</tbody>
+        <tbody {...ROLE.group}>{withLabels(children, head)}</tbody>
       </table>
     </div>
   );

@@ -2,10 +2,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Earnings as EarningsData, useApi } from '../api.ts';
+import { byDay, DAY_MS, type Sums } from '../by-day.ts';
 import { dateTime } from '../format.ts';
 import { Amount, Card, Empty, Figure, Id, Show, Table } from '../ui.tsx';
 
-const PERIODS_PLOTTED = 120;
+const BARS_PLOTTED = 120;
 const BAR_SPACE = 8;
 const GRAINS = 1e9;
 
@@ -16,17 +17,36 @@ function color(name: string): string {
 const HEIGHT = 280;
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 
+export type By = 'period' | 'day';
+
+/** What was earned in a period or a day. */
+interface Span extends Sums {
+  /** Its place on the axis: the period's number, or days since 1970. */
+  readonly at: number;
+  readonly name: string;
+  readonly began: string | null;
+}
+
+const dayName = (at: number): string =>
+  new Date(at * DAY_MS).toLocaleDateString([], { timeZone: 'UTC', month: 'short', day: 'numeric' });
+
+function spansOf(data: EarningsData['byPeriod'], by: By): readonly Span[] {
+  if (by === 'day')
+    return byDay(data).map(({ day, sums }) => ({ ...sums, at: day, name: dayName(day), began: null }));
+  return data.map((one) => ({ ...one, at: one.period, name: `Period ${one.period}`, began: one.startedAt }));
+}
+
 /** Columns for the plot, in acorns: each kind stands on the one before, penalties hang below zero. */
-function columns(shown: EarningsData['byPeriod']): uPlot.AlignedData {
+function columns(shown: readonly Span[]): uPlot.AlignedData {
   const value = (grains: string): number => Number(grains) / GRAINS;
   const storage = shown.map((one) => value(one.storageGrains));
   const egress = shown.map((one, i) => (storage[i] as number) + value(one.egressGrains));
   const fees = shown.map((one, i) => (egress[i] as number) + value(one.feeGrains));
   const penalties = shown.map((one) => -value(one.penaltyGrains));
-  return [shown.map(({ period }) => period), fees, egress, storage, penalties];
+  return [shown.map(({ at }) => at), fees, egress, storage, penalties];
 }
 
-function plotOptions(width: number, pointed: (index: number | undefined) => void): uPlot.Options {
+function plotOptions(width: number, by: By, pointed: (index: number | undefined) => void): uPlot.Options {
   const bars = uPlot.paths.bars?.({ size: [0.7, 40], radius: 0.15 });
   const axis = { stroke: color('--muted'), ticks: { show: false } };
   const series = (label: string, name: string): uPlot.Series => ({
@@ -48,7 +68,13 @@ function plotOptions(width: number, pointed: (index: number | undefined) => void
       y: { range: (_, min, max) => [Math.min(0, min * 1.1), max <= 0 ? 1 : max * 1.1] },
     },
     axes: [
-      { ...axis, size: 34, grid: { show: false }, incrs: WHOLE_STEPS },
+      {
+        ...axis,
+        size: 34,
+        grid: { show: false },
+        incrs: WHOLE_STEPS,
+        values: (_, splits) => splits.map((at) => (by === 'day' ? dayName(at) : String(at))),
+      },
       {
         ...axis,
         size: 76,
@@ -57,7 +83,7 @@ function plotOptions(width: number, pointed: (index: number | undefined) => void
       },
     ],
     series: [
-      { label: 'Period' },
+      { label: by },
       series('Fees', '--plot-fees'),
       series('Egress', '--plot-egress'),
       series('Storage', '--plot-storage'),
@@ -66,12 +92,12 @@ function plotOptions(width: number, pointed: (index: number | undefined) => void
   };
 }
 
-/** Bars of storage, egress and fees on top of each other, a bar a period; pointing at one reads it out below. */
-function Plot({ data }: { data: EarningsData['byPeriod'] }) {
+/** Bars of storage, egress and fees on top of each other, a bar a span; pointing at one reads it out below. */
+function Plot({ data, by }: { data: readonly Span[]; by: By }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const [index, setIndex] = useState<number>();
-  const [room, setRoom] = useState(PERIODS_PLOTTED);
+  const [room, setRoom] = useState(BARS_PLOTTED);
   const shown = data.slice(-room);
   const newest = useRef(shown);
   newest.current = shown;
@@ -81,12 +107,16 @@ function Plot({ data }: { data: EarningsData['byPeriod'] }) {
     // Colours are read when it is drawn, so another theme means another plot.
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(plotOptions(element.clientWidth, setIndex), columns(newest.current), element);
+      plot.current = new uPlot(
+        plotOptions(element.clientWidth, by, setIndex),
+        columns(newest.current),
+        element,
+      );
     };
     draw();
     const resize = new ResizeObserver(() => {
       plot.current?.setSize({ width: element.clientWidth, height: HEIGHT });
-      setRoom(Math.max(1, Math.min(PERIODS_PLOTTED, Math.floor(element.clientWidth / BAR_SPACE))));
+      setRoom(Math.max(1, Math.min(BARS_PLOTTED, Math.floor(element.clientWidth / BAR_SPACE))));
     });
     resize.observe(element);
     const themes = new MutationObserver(draw);
@@ -105,12 +135,12 @@ function Plot({ data }: { data: EarningsData['byPeriod'] }) {
         ref={place}
         class="plot"
         role="img"
-        aria-label="Earnings by period; the same figures stand in the table below"
+        aria-label={`Earnings by ${by}; the figures by period stand in the table below`}
       />
       {read !== undefined && (
         <p class="readout" aria-hidden="true">
-          <strong>Period {read.period}</strong>
-          {read.startedAt !== null && ` · ${dateTime(read.startedAt)}`} · <Amount grains={read.totalGrains} />
+          <strong>{read.name}</strong>
+          {read.began !== null && ` · ${dateTime(read.began)}`} · <Amount grains={read.totalGrains} />
         </p>
       )}
     </>
@@ -163,21 +193,33 @@ function csv(data: EarningsData): string {
 
 export function Earnings() {
   const earnings = useApi<EarningsData>('/host/earnings');
+  const [by, setBy] = useState<By>('period');
   return (
     <Show from={earnings}>
       {(data) => (
         <div class="grid">
           <Card
-            title="By period"
+            title={by === 'day' ? 'By day' : 'By period'}
             wide
             action={
-              <a
-                class="button"
-                download="earnings.csv"
-                href={`data:text/csv;charset=utf-8,${encodeURIComponent(csv(data))}`}
-              >
-                CSV
-              </a>
+              <span class="row">
+                <fieldset class="segments">
+                  <legend class="hidden">What a bar stands for</legend>
+                  {(['period', 'day'] as const).map((value) => (
+                    <label key={value}>
+                      <input type="radio" name="by" checked={by === value} onChange={() => setBy(value)} />
+                      <span>{value === 'day' ? 'Days' : 'Periods'}</span>
+                    </label>
+                  ))}
+                </fieldset>
+                <a
+                  class="button"
+                  download="earnings.csv"
+                  href={`data:text/csv;charset=utf-8,${encodeURIComponent(csv(data))}`}
+                >
+                  CSV
+                </a>
+              </span>
             }
           >
             {data.byPeriod.length === 0 ? (
@@ -186,7 +228,7 @@ export function Earnings() {
               </Empty>
             ) : (
               <>
-                <Plot data={data.byPeriod} />
+                <Plot key={by} by={by} data={spansOf(data.byPeriod, by)} />
                 <ul class="legend" aria-hidden="true">
                   <li class="storage">Storage</li>
                   <li class="egress">Egress</li>

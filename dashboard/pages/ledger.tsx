@@ -4,12 +4,12 @@ import {
   type Contract,
   call,
   type HistoryEntry,
-  type Page,
   type Problem,
   type Transaction,
   useApi,
 } from '../api.ts';
-import { bytes, clock, dateTime } from '../format.ts';
+import { bytes, dateTime, when } from '../format.ts';
+import { Paged } from '../paged.tsx';
 import { go } from '../router.ts';
 import { Amount, Badge, Card, Empty, Failure, Figure, Id, Show, Table } from '../ui.tsx';
 import { BlockTree } from './block-tree.tsx';
@@ -68,18 +68,21 @@ function Search() {
 
 function BlockRows({ blocks }: { blocks: readonly Block[] }) {
   return (
-    <Table label="Blocks" head={['Height', 'Block', 'Time', 'Transactions', 'Proposer']}>
+    <Table label="Blocks" lines head={['Height', 'Block', 'Time', 'Transactions', 'Proposer']}>
       {blocks.map((block) => (
         <tr key={block.id}>
-          <td>
+          <td class="main">
             <a href={`/ledger/block/${block.height}`}>{block.height.toLocaleString('en')}</a>
           </td>
           <td>
             <Id id={block.id} kind="block" />
           </td>
-          <td>{clock(block.timestamp)}</td>
-          <td>{block.transactionCount}</td>
-          <td>
+          <td class="side">{when(block.timestamp)}</td>
+          <td class="end">
+            {block.transactionCount}
+            <span class="phone-only">{block.transactionCount === 1 ? ' transaction' : ' transactions'}</span>
+          </td>
+          <td class="wide-only">
             <Id id={block.proposer} />
           </td>
         </tr>
@@ -90,7 +93,6 @@ function BlockRows({ blocks }: { blocks: readonly Block[] }) {
 
 export function Ledger() {
   const tree = useApi<{ blocks: Block[] }>(`/ledger/tree?depth=${DEPTH}`);
-  const blocks = useApi<Page<Block>>('/ledger/blocks?limit=15');
   return (
     <div class="grid">
       <Card title="Block tree" wide action={<Search />}>
@@ -102,8 +104,10 @@ export function Ledger() {
           <li class="leaf">a transaction</li>
         </ul>
       </Card>
-      <Card title="Newest blocks" wide>
-        <Show from={blocks}>{({ items }) => <BlockRows blocks={items} />}</Show>
+      <Card title="Blocks" wide>
+        <Paged<Block> path="/ledger/blocks?limit=15" name="blocks">
+          {(items) => <BlockRows blocks={items} />}
+        </Paged>
       </Card>
     </div>
   );
@@ -194,22 +198,39 @@ function TransactionPage({ id }: { id: string }) {
   );
 }
 
-export function History({ items }: { items: readonly HistoryEntry[] }) {
+/** The ledger's words for a payment, where others say it better. */
+const REASONS: Readonly<Record<string, string>> = {
+  escrow: 'into escrow',
+  collateral: 'into collateral',
+  'collateral-return': 'collateral back',
+  refund: 'escrow back',
+};
+
+/** What an account received and gave, page by page. */
+export function History({ accountId }: { accountId: string }) {
+  return (
+    <Paged<HistoryEntry> path={`/ledger/accounts/${accountId}/history?limit=25`} name="the history">
+      {(items) => <HistoryRows items={items} />}
+    </Paged>
+  );
+}
+
+function HistoryRows({ items }: { items: readonly HistoryEntry[] }) {
   if (items.length === 0) return <Empty title="Nothing yet" />;
   return (
-    <Table label="History" head={['Time', 'What', 'Amount', 'With', 'Where']}>
+    <Table label="History" lines head={['Time', 'What', 'Amount', 'With', 'Where']}>
       {items.map((entry, i) => (
         <tr key={`${entry.height}.${i}`}>
-          <td>{dateTime(entry.timestamp)}</td>
-          <td>
-            {entry.reason}
+          <td title={dateTime(entry.timestamp)}>{when(entry.timestamp)}</td>
+          <td class="main">
+            {REASONS[entry.reason] ?? entry.reason}
             {entry.memo !== null && <span class="note"> “{entry.memo}”</span>}
           </td>
-          <td class={entry.direction}>
+          <td class={`side ${entry.direction}`}>
             <Amount grains={entry.direction === 'in' ? entry.amountGrains : `-${entry.amountGrains}`} sign />
           </td>
-          <td>{entry.otherId === null ? '–' : <Id id={entry.otherId} kind="account" />}</td>
-          <td>
+          <td class="wide-only">{entry.otherId === null ? '–' : <Id id={entry.otherId} kind="account" />}</td>
+          <td class="end">
             {entry.contractId !== null ? (
               <Id id={entry.contractId} kind="contract" />
             ) : entry.transactionId !== null ? (
@@ -228,7 +249,6 @@ function AccountPage({ id }: { id: string }) {
   const account = useApi<{ accountId: string; balanceGrains: string; nonce: number }>(
     `/ledger/accounts/${id}`,
   );
-  const history = useApi<Page<HistoryEntry>>(`/ledger/accounts/${id}/history?limit=50`);
   return (
     <div class="grid">
       <Card title="Account" wide>
@@ -247,7 +267,7 @@ function AccountPage({ id }: { id: string }) {
         </Show>
       </Card>
       <Card title="History" wide>
-        <Show from={history}>{({ items }) => <History items={items} />}</Show>
+        <History accountId={id} />
       </Card>
     </div>
   );

@@ -1,5 +1,5 @@
 import { type NetworkNode, type Page, type Peer, useApi } from '../api.ts';
-import { bytes } from '../format.ts';
+import { bytes, latency } from '../format.ts';
 import { Amount, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 
 /** The nodes on the ledger: how they are linked, what they offer, and why placement ranks them as it does. */
@@ -15,7 +15,7 @@ function Link({ node, peer }: { node: NetworkNode; peer: Peer | undefined }) {
       {peer !== undefined && (
         <div class="note">
           {bytes(peer.bytesIn)} in, {bytes(peer.bytesOut)} out
-          {peer.roundTripMs !== null && `, ${Math.round(peer.roundTripMs)} ms`}
+          {peer.roundTripMs !== null && `, ${latency(peer.roundTripMs)}`}
         </div>
       )}
     </>

@@ -9,6 +9,8 @@ export function earnedSince(earnings: Earnings, sinceMs: number): bigint {
 }
 
 const BARS = 48;
+/** Fewer stand at the right, where the newest is, with room for those before. */
+const BARS_MIN = 24;
 const BAR_HEIGHT = 44;
 
 /** The last periods at a glance; the earnings page has the figures. */
@@ -19,12 +21,14 @@ function Glance({ earnings }: { earnings: Earnings }) {
   }));
   const top = Math.max(...shown.map(({ value }) => value));
   if (shown.length < 2 || top === 0) return null;
+  const places = Math.max(BARS_MIN, shown.length);
   return (
     <a href="/earnings" class="glance" aria-label={`Earnings of the last ${shown.length} periods`}>
-      <svg viewBox={`0 0 ${BARS * 10} ${BAR_HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
+      <svg viewBox={`0 0 ${places * 10} ${BAR_HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
         {shown.map(({ period, value }, i) => {
           const height = Math.max(1.5, (value / top) * BAR_HEIGHT);
-          return <rect key={period} x={i * 10} y={BAR_HEIGHT - height} width="7" height={height} rx="1.5" />;
+          const x = (places - shown.length + i) * 10 + 1.5;
+          return <rect key={period} x={x} y={BAR_HEIGHT - height} width="7" height={height} rx="1" />;
         })}
       </svg>
       <span class="note">the last {shown.length} periods</span>
@@ -61,7 +65,7 @@ export function Overview() {
                 <Figure label="This month">
                   <Amount grains={earnedSince(data, month)} />
                 </Figure>
-                <Figure label="Next month" note="from the contracts that live now">
+                <Figure label="A month from now on" note="from the contracts that live now">
                   <Amount grains={data.projectedMonthGrains} />
                 </Figure>
                 <Figure label="Balance">

@@ -9,7 +9,7 @@ import {
   useApi,
   type Volume,
 } from '../api.ts';
-import { acorns, bytes, clock, parseAcorns, plainAcorns } from '../format.ts';
+import { acorns, bytes, clock, parseAcorns, plainAcorns, when } from '../format.ts';
 import { Act, Amount, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 
 const GIB = 2 ** 30;
@@ -313,15 +313,18 @@ export function Storage() {
                       />
                     ))}
                 </div>
-                <Table label="Newest audits" head={['Time', 'Host', 'Period', 'Result']}>
+                <Table label="Newest audits" lines head={['Time', 'Host', 'Period', 'Result']}>
                   {items.slice(0, 12).map((audit) => (
                     <tr key={`${audit.contractId}${audit.at}`}>
-                      <td>{clock(audit.at)}</td>
-                      <td>
+                      <td>{when(audit.at)}</td>
+                      <td class="main">
                         <Id id={audit.hostNodeId} />
                       </td>
-                      <td>{audit.period}</td>
-                      <td>
+                      <td class="end">
+                        <span class="phone-only">period </span>
+                        {audit.period}
+                      </td>
+                      <td class="side">
                         {audit.ok ? (
                           <Badge tone="good">kept, {audit.latencyMs} ms</Badge>
                         ) : (

@@ -1,6 +1,6 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import qrcode from 'qrcode-generator';
-import { call, type HistoryEntry, type Page, type TpmStatus, useApi } from '../api.ts';
+import { call, type TpmStatus, useApi } from '../api.ts';
 import { acorns, parseAcorns } from '../format.ts';
 import { Act, Amount, Badge, Card, Figure, Id, Show } from '../ui.tsx';
 import { History } from './ledger.tsx';
@@ -232,9 +232,6 @@ function Chip({ tpm, reload }: { tpm: TpmStatus; reload: () => void }) {
 export function Wallet() {
   const wallet = useApi<{ accountId: string; balanceGrains: string; waiting: number }>('/wallet');
   const tpm = useApi<TpmStatus>('/tpm', []);
-  const history = useApi<Page<HistoryEntry>>(
-    wallet.data && `/ledger/accounts/${wallet.data.accountId}/history?limit=30`,
-  );
   return (
     <div class="grid">
       <Card title="Balance">
@@ -261,7 +258,7 @@ export function Wallet() {
         <Show from={tpm}>{(data) => <Chip tpm={data} reload={tpm.reload} />}</Show>
       </Card>
       <Card title="History" wide>
-        <Show from={history}>{({ items }) => <History items={items} />}</Show>
+        <Show from={wallet}>{(data) => <History accountId={data.accountId} />}</Show>
       </Card>
     </div>
   );

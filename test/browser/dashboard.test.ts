@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { Devnet } from '../support/devnet.ts';
+import { until } from '../support/until.ts';
 
 /** The dashboard of a real network in a real browser. Screenshots stay in `artefacts/`. */
 
@@ -149,6 +150,20 @@ test('earnings appear without a reload, with a plot', async () => {
   );
 });
 
+test('earnings are drawn by day as well', async () => {
+  await page.getByRole('radio', { name: 'Days' }).check();
+  await page.getByRole('heading', { level: 2, name: 'By day' }).waitFor();
+  await page
+    .locator('.readout')
+    .getByText(/^[A-Z][a-z]+ \d+$/)
+    .waitFor();
+  await page.getByRole('radio', { name: 'Periods' }).check();
+  await page
+    .locator('.readout')
+    .getByText(/^Period \d+$/)
+    .waitFor();
+});
+
 test('the exact total stands at the header when the keyboard reaches it, and a period leads to its block', async () => {
   await page.locator('header .total').focus();
   await page.keyboard.press('Shift+Tab');
@@ -207,6 +222,30 @@ test('an id leads to what it names', async () => {
   await page.getByRole('button', { name: 'Search' }).click();
   await page.getByRole('alert').getByText('Nothing on the ledger').waitFor();
   problems.length = 0;
+});
+
+test('older blocks and older payments are turned to page by page, and back', async () => {
+  const height = async (): Promise<number> =>
+    ((await (await fetch(new URL('/api/v1/status', devnet.loginUrl))).json()) as { height: number }).height;
+  const turn = async (name: string, rows: string): Promise<void> => {
+    const pages = page.getByRole('group', { name: `Pages of ${name}` });
+    const texts = () => page.getByRole('region', { name: rows }).getByRole('row').allInnerTexts();
+    await pages.getByText('the newest').waitFor();
+    await pages.getByRole('button', { name: 'Older →' }).click();
+    await pages.getByText('page 2').waitFor();
+    await page.waitForFunction(() => document.querySelector('[aria-busy=true]') === null);
+    const second = await texts();
+    // The past stands still, whatever becomes final meanwhile.
+    const since = await height();
+    await until(async () => (await height()) > since + 2, 15_000, 'further blocks');
+    assert.deepEqual(await texts(), second);
+    await pages.getByRole('button', { name: '← Newer' }).click();
+    await pages.getByText('the newest').waitFor();
+  };
+  await visit('Ledger');
+  await turn('blocks', 'Blocks');
+  await visit('Wallet');
+  await turn('the history', 'History');
 });
 
 test('every page is accessible, in light and dark, wide and on a phone', async () => {
