@@ -16,7 +16,8 @@ export type TpmErrorCode =
 
 /** What a person can do about each. */
 const TPM_HELP: Readonly<Record<TpmErrorCode, string>> = {
-  unavailable: 'check that the TPM is switched on in the firmware setup and that the address is right',
+  unavailable:
+    'check that the TPM is switched on in the firmware setup and that the address is right; to read the ledger without one, set tpm.device to "none"',
   permission: 'let this user use the chip: sudo usermod -aG tss $USER, then log in again',
   busy: 'another program holds the chip; stop it, or use /dev/tpmrm0 rather than /dev/tpm0',
   timeout: 'the chip did not answer in time; try again, and restart the machine if it goes on',

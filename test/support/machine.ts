@@ -18,6 +18,11 @@ export class Refusal extends Error {
   }
 }
 
+/** The words that run the command line. */
+export function commandLine(...words: readonly string[]): readonly string[] {
+  return [process.execPath, main, ...words];
+}
+
 /** Runs the command line with `--json` and gives what it printed. Throws Refusal. `input` is its standard input. */
 export function blocktree<T = unknown>(words: readonly string[], input = ''): Promise<T> {
   return new Promise((resolve, reject) => {
