@@ -88,6 +88,7 @@ export const FAULTS = [
   'slow disks',
   'clocks',
   'lost logs',
+  'power cuts',
   'epochs',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -118,6 +119,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const oneWay = dice.shape.chance(0.5);
   const syncMaxMs = dice.shape.whole(1, 60);
   const slowChance = dice.shape.next() * 0.1 * Number(!without.has('slow disks'));
+  const cutChance = dice.shape.next() * 0.03 * Number(!without.has('power cuts'));
   const epochBlocks = dice.shape.pick([undefined, 3, 8, 20]);
   const skewMaxMs = dice.shape.pick([0, 0, 400, 3_000]) * Number(!without.has('clocks'));
   // Who loses its log must abstain and counts as faulty until its epoch ends.
@@ -541,6 +543,10 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
         node.restart();
       }
       if (skewMaxMs > 0 && dice.faults.chance(0.02)) node.skewMs = dice.faults.whole(-skewMaxMs, skewMaxMs);
+    }
+    if (dice.faults.chance(cutChance)) {
+      for (const node of honest) if (node.up) node.crash();
+      bump('power cuts');
     }
     if (split === undefined && dice.faults.chance(splitChance)) {
       split = new Map(ids.map((id) => [id, dice.faults.whole(0, 1)]));

@@ -4,7 +4,13 @@ import { decode } from '../../ledger/codec.ts';
 import { publicKeyOf, sign } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { LedgerError } from '../../ledger/errors.ts';
-import { chainIdOf, DEFAULT_PARAMETERS, type Genesis } from '../../ledger/genesis.ts';
+import {
+  chainIdOf,
+  DEFAULT_PARAMETERS,
+  type Genesis,
+  type Parameters,
+  type Seat,
+} from '../../ledger/genesis.ts';
 import { grains } from '../../ledger/grains.ts';
 import {
   type AccountId,
@@ -23,6 +29,7 @@ import {
   ACCOUNTS,
   CONTRACTS,
   NODES,
+  SEATS,
   type StorageContract,
   SUPPLY,
   TPMS,
@@ -64,6 +71,11 @@ export function person(name: string): Person {
   };
 }
 
+/** The place of a person's chip in a committee. */
+export function seatOf({ ekId, nodeId, accountId }: Person): Seat {
+  return { seatId: ekId as string as Hash, nodeId, accountId };
+}
+
 export class LedgerWorld {
   readonly people: readonly Person[];
   readonly genesis: Genesis;
@@ -73,7 +85,13 @@ export class LedgerWorld {
   header: BlockHeader;
   nowMs: number;
 
-  constructor(names: readonly string[], balance = 1_000_000_000_000n, periodMs = 10_000) {
+  constructor(
+    names: readonly string[],
+    balance = 1_000_000_000_000n,
+    periodMs = 10_000,
+    parameters: Partial<Parameters> = {},
+    seats = 1,
+  ) {
     this.people = names.map(person);
     const [first] = this.people;
     if (first === undefined) throw new Error('a world needs a person');
@@ -82,8 +100,8 @@ export class LedgerWorld {
       timestampMs: 1_000_000,
       kind: 'dev',
       issuers: [],
-      committee: [{ seatId: first.ekId as string as Hash, nodeId: first.nodeId, accountId: first.accountId }],
-      parameters: { ...DEFAULT_PARAMETERS, periodMs },
+      committee: this.people.slice(0, seats).map(seatOf),
+      parameters: { ...DEFAULT_PARAMETERS, periodMs, ...parameters },
     };
     this.rules = {
       chainId: chainIdOf(this.genesis),
@@ -146,6 +164,7 @@ export class LedgerWorld {
     events: readonly TracedEvent[];
     refused: readonly (LedgerError | undefined)[];
     ids: readonly ContractId[];
+    nextCommittee: readonly Seat[] | undefined;
   } {
     this.nowMs += afterMs;
     const parentId = blockIdOf(this.header);
@@ -180,10 +199,10 @@ export class LedgerWorld {
         throw error;
       }
     });
-    const { changes, events } = execution.finish();
+    const { changes, events, nextCommittee } = execution.finish();
     this.#write(changes);
     this.header = { ...this.header, height, parentId, timestampMs: this.nowMs };
-    return { events, refused, ids };
+    return { events, refused, ids, nextCommittee };
   }
 
   /** An empty block that opens the next period. */
@@ -225,6 +244,7 @@ export class LedgerWorld {
         escrow += contract.escrowGrains;
         collateral += contract.collateralGrains;
       }
+      if (key.startsWith('seat/')) collateral += decode(SEATS.codec, row, 'seat').bondGrains;
     }
     const supply = supplyOf(this.state);
     if (escrow !== supply.escrowGrains || collateral !== supply.collateralGrains) return -1n;
