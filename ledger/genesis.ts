@@ -119,12 +119,25 @@ export function chainIdOf(genesis: Genesis): ChainId {
   return hashId<ChainId>(sha256(encode(genesisCodec, { ...genesis, magic: undefined }, 'genesis')));
 }
 
+/** A genesis as in a network file. */
+export interface GenesisJson {
+  readonly name: string;
+  readonly timestamp: string;
+  readonly kind: Genesis['kind'];
+  readonly issuers: AccountId[];
+  readonly committee: Seat[];
+  readonly parameters: Record<keyof Parameters, string | number>;
+}
+
 /** The genesis as a JSON value: amounts as decimal strings, times as ISO 8601. */
-export function genesisToJson(genesis: Genesis): object {
+export function genesisToJson(genesis: Genesis): GenesisJson {
+  const { name, kind, issuers, committee } = genesis;
   return {
-    ...genesis,
-    timestampMs: undefined,
+    name,
     timestamp: new Date(genesis.timestampMs).toISOString(),
+    kind,
+    issuers: [...issuers],
+    committee: [...committee],
     parameters: {
       ...genesis.parameters,
       feeFloorGrainsPerKiB: String(genesis.parameters.feeFloorGrainsPerKiB),

@@ -8,7 +8,7 @@ import { grains } from '../ledger/grains.ts';
 import type { EkId } from '../ledger/ids.ts';
 import { NODES, TPMS } from '../ledger/state/entities.ts';
 import { parseEndorsement } from '../ledger/tpm/endorsement.ts';
-import type { StorageOffer } from '../ledger/transaction.ts';
+import type { StorageOffer, TransactionBody } from '../ledger/transaction.ts';
 import { contractFollower } from '../market/contract-follower.ts';
 import { SlabPool } from '../market/files/slab-pool.ts';
 import { Host } from '../market/host/host.ts';
@@ -25,6 +25,7 @@ import { type Keys, openKeystore } from './keys/keystore.ts';
 import type { Protection } from './keys/protection.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
+import { keepSeat, reportMisconduct } from './ledger/seat-keeper.ts';
 import { VerifyPool } from './ledger/verify-pool.ts';
 import { hostLink, serveHost } from './market/host-protocol.ts';
 import { LedgerView } from './market/ledger-view.ts';
@@ -289,6 +290,20 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
         }),
       close: closeAll,
     };
+    const seat = {
+      chain,
+      ledger,
+      accountId,
+      nodeId,
+      submit: (body: TransactionBody) => wallet.submit(body),
+      logger: logger.child({ part: 'seat' }),
+    };
+    const stopReporting = reportMisconduct(seat);
+    opened.push(async () => stopReporting());
+    if (settings['seat.automatic'] && chip !== undefined) {
+      const leaveSeat = keepSeat({ ...seat, ekId: chip.ekId });
+      opened.push(async () => leaveSeat());
+    }
     if (settings['host.automatic'] && chip !== undefined) void actAlone(node);
     return node;
   } catch (error) {

@@ -475,6 +475,146 @@ export interface Operations {
       readonly height: number;
     };
   };
+  "GET /ledger/accounts/{id}/proof": {
+    readonly query: {
+      /** whose committee the caller trusts */
+      readonly epoch: number;
+    };
+    readonly answer: {
+      /** from the trusted epoch on, oldest first */
+      readonly boundaries: readonly (string)[];
+      /** 226 bytes */
+      readonly header: string;
+      /** the Finalization of the header */
+      readonly certificate: string;
+      readonly row: string | null;
+      readonly path: {
+        /** root level first */
+        readonly siblings: readonly (string)[];
+        readonly other: {
+          /** 64 hex digits */
+          readonly keyHash: string;
+          /** 64 hex digits */
+          readonly valueHash: string;
+        } | null;
+      };
+    };
+  };
+  "GET /ledger/contracts/{id}/proof": {
+    readonly query: {
+      /** whose committee the caller trusts */
+      readonly epoch: number;
+    };
+    readonly answer: {
+      /** from the trusted epoch on, oldest first */
+      readonly boundaries: readonly (string)[];
+      /** 226 bytes */
+      readonly header: string;
+      /** the Finalization of the header */
+      readonly certificate: string;
+      readonly row: string | null;
+      readonly path: {
+        /** root level first */
+        readonly siblings: readonly (string)[];
+        readonly other: {
+          /** 64 hex digits */
+          readonly keyHash: string;
+          /** 64 hex digits */
+          readonly valueHash: string;
+        } | null;
+      };
+    };
+  };
+  "GET /ledger/tpms/{id}/proof": {
+    readonly query: {
+      /** whose committee the caller trusts */
+      readonly epoch: number;
+    };
+    readonly answer: {
+      /** from the trusted epoch on, oldest first */
+      readonly boundaries: readonly (string)[];
+      /** 226 bytes */
+      readonly header: string;
+      /** the Finalization of the header */
+      readonly certificate: string;
+      readonly row: string | null;
+      readonly path: {
+        /** root level first */
+        readonly siblings: readonly (string)[];
+        readonly other: {
+          /** 64 hex digits */
+          readonly keyHash: string;
+          /** 64 hex digits */
+          readonly valueHash: string;
+        } | null;
+      };
+    };
+  };
+  "GET /ledger/genesis": {
+    readonly answer: {
+      readonly name: string;
+      /** ISO 8601 time, UTC */
+      readonly timestamp: string;
+      readonly kind: "public" | "dev";
+      readonly issuers: readonly (string)[];
+      readonly committee: readonly ({
+        /** 64 hex digits */
+        readonly seatId: string;
+        /** public key in hex */
+        readonly nodeId: string;
+        /** public key in hex */
+        readonly accountId: string;
+      })[];
+      readonly parameters: Readonly<Record<string, number | string>>;
+    };
+  };
+  "GET /ledger/boundaries": {
+    readonly query: {
+      /** whose committee the caller trusts */
+      readonly epoch: number;
+    };
+    readonly answer: {
+      readonly items: readonly (string)[];
+    };
+  };
+  "GET /ledger/committee": {
+    readonly answer: {
+      readonly epoch: number;
+      readonly quorum: number;
+      readonly seats: readonly ({
+        /** 64 hex digits */
+        readonly ekId: string;
+        /** node, node1… */
+        readonly nodeId: string;
+      })[];
+    };
+  };
+  "GET /seat": {
+    readonly answer: {
+      readonly inPool: boolean;
+      /** of the committee that votes now */
+      readonly member: boolean;
+      /** false for a member that may not vote or still asks what it signed before */
+      readonly voting: boolean;
+      /** an amount in grains, decimal */
+      readonly bondGrains: string;
+      readonly renewedAt: string | null;
+      readonly leftAt: string | null;
+      /** of contradicting votes: it takes part no more */
+      readonly convicted: boolean;
+    };
+  };
+  "POST /seat": {
+    readonly body: {
+      readonly action: "enter" | "leave";
+    };
+    readonly answer: {
+      /** 64 hex digits */
+      readonly transactionId: string;
+      /** of the final block */
+      readonly height: number;
+    };
+  };
   "GET /wallet": {
     readonly answer: {
       /** account, acorn1… */

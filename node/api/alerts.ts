@@ -30,6 +30,14 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'Restart it. When it happens again, report it with the log.',
     );
   }
+  if (ledger.isMember && ledger.franchise === 'abstaining') {
+    add(
+      'abstaining',
+      'warning',
+      'This node sits in the committee but may not vote until the epoch ends',
+      'Its vote log is not the one it voted with: it was lost, or an older backup was restored. Nothing needs to be done.',
+    );
+  }
   if (network.peers().length === 0) {
     add(
       'no-peers',

@@ -205,6 +205,69 @@ export const Sent = T.Object(
   open,
 );
 
+/** Every part in hex, as `ledger/light-proof.ts` reads it. */
+export const LightProof = T.Object(
+  {
+    boundaries: T.Array(T.String(), { description: 'from the trusted epoch on, oldest first' }),
+    header: text('226 bytes'),
+    certificate: text('the Finalization of the header'),
+    row: nullable(text('the encoded row; null when there is none')),
+    path: T.Object(
+      {
+        siblings: T.Array(HexHash, { description: 'root level first' }),
+        other: nullable(T.Object({ keyHash: HexHash, valueHash: HexHash }, open)),
+      },
+      open,
+    ),
+  },
+  open,
+);
+export const Boundaries = T.Object({ items: T.Array(text('a boundary in hex')) }, open);
+export const Genesis = T.Object(
+  {
+    name: T.String(),
+    timestamp: Time,
+    kind: T.Union([T.Literal('public'), T.Literal('dev')]),
+    issuers: T.Array(text('public key in hex')),
+    committee: T.Array(
+      T.Object(
+        {
+          seatId: HexHash,
+          nodeId: text('public key in hex'),
+          accountId: text('public key in hex'),
+        },
+        open,
+      ),
+    ),
+    parameters: T.Record(T.String(), T.Union([T.Integer(), GrainsText])),
+  },
+  open,
+);
+
+export const Committee = T.Object(
+  {
+    epoch: T.Integer(),
+    quorum: T.Integer(),
+    seats: T.Array(T.Object({ ekId: HexHash, nodeId: NodeAddress }, open)),
+  },
+  open,
+);
+/** This node's place among those whom committees are drawn from. */
+export const Seat = T.Object(
+  {
+    inPool: T.Boolean(),
+    member: T.Boolean({ description: 'of the committee that votes now' }),
+    voting: T.Boolean({
+      description: 'false for a member that may not vote or still asks what it signed before',
+    }),
+    bondGrains: GrainsText,
+    renewedAt: nullable(Time),
+    leftAt: nullable(Time),
+    convicted: T.Boolean({ description: 'of contradicting votes: it takes part no more' }),
+  },
+  open,
+);
+
 export const TpmStatus = T.Object(
   {
     kind: T.Union([T.Literal('tpm2'), T.Literal('software'), T.Literal('none')]),

@@ -24,6 +24,8 @@ import { accessRoutes } from './routes/access.ts';
 import { fileRoutes } from './routes/files.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { ownerRoutes } from './routes/owner.ts';
+import { proofRoutes } from './routes/proofs.ts';
+import { seatRoutes } from './routes/seat.ts';
 import { statusRoutes } from './routes/status.ts';
 import { tpmRoutes } from './routes/tpm.ts';
 import { FileHealth, Problem } from './schema.ts';
@@ -148,6 +150,8 @@ export async function buildConsole(
       statusRoutes(routes, node);
       ledgerRoutes(routes, node);
       tpmRoutes(routes, node);
+      proofRoutes(routes, node);
+      seatRoutes(routes, node);
       ownerRoutes(routes, node);
       accessRoutes(routes, access, SESSION_COOKIE, tls !== undefined);
       await routes.register(async (plugin) => fileRoutes(plugin as unknown as Console, node));

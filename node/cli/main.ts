@@ -9,6 +9,7 @@ import { ledgerCommands } from './ledger-commands.ts';
 import { nodeCommands } from './node-commands.ts';
 import { ownerCommands } from './owner-commands.ts';
 import type { Context, Runner } from './runner.ts';
+import { seatCommands } from './seat-commands.ts';
 import { tpmCommands } from './tpm-commands.ts';
 
 /** The command line: exit 0 done, 1 failed, 2 usage. */
@@ -73,6 +74,7 @@ tpmCommands(program, run);
 fileCommands(program, run);
 ownerCommands(program, run);
 ledgerCommands(program, run);
+seatCommands(program, run);
 
 /** Every verb takes the general options, before it or behind it. */
 function inherit(command: Command): void {

@@ -233,6 +233,7 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
     .description('run a development network on this machine')
     .option('--nodes <n>', 'how many nodes', '6')
     .option('--period <ms>', 'length of a period', '10000')
+    .option('--epoch <ms>', 'how long a committee sits', '86400000')
     .option('--console-port <port>', 'consoles listen on this plus the node number', '7070')
     .option('--link-port <port>', 'links listen on this plus the node number', '7000')
     .addOption(
@@ -248,6 +249,7 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
           options: {
             nodes: string;
             period: string;
+            epoch: string;
             consolePort: string;
             linkPort: string;
             tpm?: DevnetTpm;
@@ -272,6 +274,7 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
               nodes: number(options.nodes, 'nodes', 1, 30),
               tpm: options.tpm,
               periodMs: number(options.period, 'period', 1_000, 86_400_000),
+              epochMs: number(options.epoch, 'epoch', 1_000, 86_400_000),
               consolePort: number(options.consolePort, 'console-port', 1_024, 65_000),
               linkPort: number(options.linkPort, 'link-port', 1_024, 65_000),
             },

@@ -59,6 +59,11 @@ export const SETTINGS = {
     false,
     'claim the TPM and offer storage by itself, as development networks do',
   ),
+  'seat.automatic': setting(
+    'flag',
+    true,
+    'take a seat among those whom the committee is drawn from, once the TPM is claimed; locks a bond',
+  ),
   'host.volume-bytes': setting('count', 20 * 2 ** 30, 'size of the first volume in bytes'),
   'log.level': setting('text', 'info', 'debug, info, warn or error'),
   'log.file': setting('text', '', 'file for the log; standard error when empty'),

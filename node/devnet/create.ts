@@ -29,6 +29,8 @@ export interface DevnetPlan {
   readonly nodes: number;
   readonly tpm: DevnetTpm;
   readonly periodMs: number;
+  /** How long a committee sits; a seat lives for two such times. */
+  readonly epochMs?: number;
   /** Console of node N on this plus N, link on `linkPort` plus N. */
   readonly consolePort: number;
   readonly linkPort: number;
@@ -129,6 +131,7 @@ async function fill(
       return { n, folder, tpm, keys, ekId };
     }),
   );
+  const { epochMs = DEFAULT_PARAMETERS.epochMs } = plan;
   const genesis: Genesis = {
     name: 'development',
     timestampMs: Date.now(),
@@ -139,7 +142,12 @@ async function fill(
       nodeId: keys.nodeId,
       accountId: keys.accountId,
     })),
-    parameters: { ...DEFAULT_PARAMETERS, periodMs: plan.periodMs },
+    parameters: {
+      ...DEFAULT_PARAMETERS,
+      periodMs: plan.periodMs,
+      epochMs,
+      seatLifetimeMs: 2 * epochMs,
+    },
   };
   const chainId = chainIdOf(genesis);
   await writeFile(join(making, 'network.json'), `${JSON.stringify(genesisToJson(genesis), undefined, 2)}\n`);

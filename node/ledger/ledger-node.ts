@@ -7,6 +7,7 @@ import { concat, fromHex, toHex } from '../../ledger/bytes.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
 import {
+  type ConsensusMessage,
   decodeCertificate,
   decodeMessage,
   decodeRecord,
@@ -276,6 +277,12 @@ export class LedgerNode {
     this.#post({ kind: 'tick' });
   }
 
+  /** Takes what a peer says about consensus; what does not hold is ignored. */
+  receive(from: NodeId, message: ConsensusMessage): void {
+    if (message.kind === 'proposal') this.#assemble(message);
+    this.#post({ kind: 'message', from, message });
+  }
+
   /** Stops cleanly: what is queued is finished first. */
   async close(): Promise<void> {
     this.#abort.abort();
@@ -290,9 +297,7 @@ export class LedgerNode {
   #serve(): void {
     const { logger } = this.#options;
     this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body) => {
-      const message = decodeMessage(body);
-      if (message.kind === 'proposal') this.#assemble(message);
-      this.#post({ kind: 'message', from, message });
+      this.receive(from, decodeMessage(body));
       return undefined;
     });
     const intake = new GossipIntake({

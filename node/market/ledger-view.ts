@@ -83,7 +83,7 @@ export class LedgerView implements MarketLedger {
   }
 
   async offers(): Promise<readonly OfferingNode[]> {
-    const members = new Set(this.#chain.genesis.committee.map((seat) => seat.nodeId));
+    const members = new Set(this.#chain.seats.map((seat) => seat.nodeId));
     const rows = await this.#chain.store.rows('node', undefined, NODES_MAX);
     return rows.flatMap(([id, row]) => {
       const { ownerId, addresses, storageOffer } = decode(NODES.codec, row, 'a node');

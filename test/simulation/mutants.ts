@@ -44,7 +44,6 @@ export const MUTANTS: readonly Mutant[] = [
     patch: { file: 'consensus.ts', find: /if \(!state\.halted\) retry\(state\);/, replace: '' },
   },
   { name: 'no status', patch: { file: 'consensus.ts', find: /sayStatus\(state\);/, replace: '' } },
-  { name: 'no gap repair', patch: { file: 'consensus.ts', find: /repairGaps\(state\);/, replace: '' } },
   {
     name: 'a parent without the nullifications between',
     patch: {
@@ -77,37 +76,49 @@ export const MUTANTS: readonly Mutant[] = [
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 
+/** A consensus with the mutant's change in it; `remove` deletes the copy. */
+export async function mutantClass({
+  name,
+  patch,
+}: Mutant): Promise<{ readonly consensus: typeof Consensus; remove(): void }> {
+  // Inside the repository, so that the copy finds the packages.
+  const cache = join(repository, 'node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'blocktree-mutant-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    cpSync(join(repository, 'ledger'), join(folder, 'ledger'), { recursive: true });
+    const path = join(folder, 'ledger/consensus', patch?.file ?? 'consensus.ts');
+    const text = readFileSync(path, 'utf8');
+    if (patch !== undefined) {
+      if (!patch.find.test(text)) throw new Error(`the mutant "${name}" does not fit the source any more`);
+      writeFileSync(path, text.replace(patch.find, patch.replace));
+    }
+    const entry = pathToFileURL(join(folder, 'ledger/consensus/consensus.ts')).href;
+    return { consensus: ((await import(entry)) as { Consensus: typeof Consensus }).Consensus, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
 /** The first seed that notices the mutant; `undefined` when none of them does. */
 export async function firstNotice(
   mutant: Mutant,
   seeds: number,
 ): Promise<{ readonly seed: number; readonly what: string } | undefined> {
-  // Inside the repository, so that the copy finds the packages.
-  const cache = join(repository, 'node_modules/.cache');
-  mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'blocktree-mutant-'));
+  const { consensus, remove } = await mutantClass(mutant);
   try {
-    let consensus: typeof Consensus | undefined;
-    if (mutant.patch !== undefined) {
-      const { file, find, replace } = mutant.patch;
-      cpSync(join(repository, 'ledger'), join(folder, 'ledger'), { recursive: true });
-      const path = join(folder, 'ledger/consensus', file);
-      const text = readFileSync(path, 'utf8');
-      if (!find.test(text)) throw new Error(`the mutant "${mutant.name}" does not fit the source any more`);
-      writeFileSync(path, text.replace(find, replace));
-      const entry = pathToFileURL(join(folder, 'ledger/consensus/consensus.ts')).href;
-      consensus = ((await import(entry)) as { Consensus: typeof Consensus }).Consensus;
-    }
     for (let seed = 1; seed <= seeds; seed++) {
       const { violation, stalled } = simulate(seed, {
+        consensus,
         ...(mutant.mutation && { mutation: mutant.mutation }),
-        ...(consensus && { consensus }),
       });
       const what = violation ?? stalled;
       if (what !== undefined) return { seed, what };
     }
     return undefined;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
 }

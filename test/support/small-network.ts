@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
 import { publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
-import { chainIdOf, DEFAULT_PARAMETERS, type Genesis } from '../../ledger/genesis.ts';
+import { chainIdOf, DEFAULT_PARAMETERS, type Genesis, type Parameters } from '../../ledger/genesis.ts';
 import { grains } from '../../ledger/grains.ts';
 import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
 import type { TransactionBody } from '../../ledger/transaction.ts';
@@ -58,6 +58,7 @@ export class SmallNetwork {
     seats: number,
     firstPort: number,
     periodMs = 10_000,
+    parameters: Partial<Parameters> = {},
   ): Promise<SmallNetwork> {
     const network = new SmallNetwork({
       name: 'small',
@@ -65,7 +66,7 @@ export class SmallNetwork {
       kind: 'dev',
       issuers: [keyId<AccountId>(publicKeyOf(issuerSecret))],
       committee: [],
-      parameters: { ...DEFAULT_PARAMETERS, periodMs },
+      parameters: { ...DEFAULT_PARAMETERS, periodMs, ...parameters },
     });
     for (let i = 0; i < count; i++) {
       const folder = join(network.folder, String(i));

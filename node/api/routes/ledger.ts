@@ -288,7 +288,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   );
 
   const nodes = (request: PageRequest) => {
-    const members = new Set(node.genesis.committee.map((seat) => seat.nodeId));
+    const members = new Set(chain.seats.map((seat) => seat.nodeId));
     const present = ([id, row]: readonly [string, Uint8Array]) => {
       const nodeId = id as NodeId;
       const entry = decode(NODES.codec, row, 'a node');

@@ -27,12 +27,12 @@ export function statusRoutes(app: Console, node: BlocktreeNode): void {
       height: final.height,
       finalizedAt: ledger.lastFinalMs === undefined ? null : time(ledger.lastFinalMs),
       finalityMs: ledger.finalityMs === undefined ? null : Math.round(ledger.finalityMs * 10) / 10,
-      epoch: final.epoch,
+      epoch: chain.epoch,
       view: ledger.view,
       period: clock.period,
       periodMs: rules.parameters.periodMs,
       periodStartedAt: time(clock.periodStartedMs),
-      committee: { size: genesis.committee.length, quorum: ledger.quorum, member: ledger.isMember },
+      committee: { size: chain.seats.length, quorum: ledger.quorum, member: ledger.isMember },
       peerCount: network.peers().length,
       uptimeMs: Date.now() - node.startedMs,
       storage: { offeredBytes: shelf.limitBytes, usedBytes: shelf.usedBytes },
@@ -56,7 +56,7 @@ export function statusRoutes(app: Console, node: BlocktreeNode): void {
       if (ledger.haltReason !== undefined) throw new ApiError(503, 'halted', ledger.haltReason);
       if (ledger.catchUpHeight !== undefined)
         throw new ApiError(503, 'not-synced', `catching up to height ${ledger.catchUpHeight}`);
-      if (network.peers().length === 0 && chain.genesis.committee.length > 1)
+      if (network.peers().length === 0 && chain.seats.length > 1)
         throw new ApiError(503, 'no-peers', 'no other node is connected');
       return { status: 'ok' as const };
     },

@@ -1,0 +1,57 @@
+import { Type as T } from 'typebox';
+import { nodeAddress } from '../../../ledger/ids.ts';
+import { SEATS, TOMBSTONES } from '../../../ledger/state/entities.ts';
+import type { BlocktreeNode } from '../../node.ts';
+import type { Console } from '../console.ts';
+import { time } from '../present.ts';
+import { ApiError } from '../problem.ts';
+import { Committee, Seat, Sent } from '../schema.ts';
+
+/** The committee that votes now, and this node's place in the pool that the next one is drawn from. */
+export function seatRoutes(app: Console, node: BlocktreeNode): void {
+  const { chain, chip, ledger } = node;
+  app.get(
+    '/ledger/committee',
+    { config: { role: 'anybody' }, schema: { tags: ['ledger'], response: { 200: Committee } } },
+    async () => ({
+      epoch: chain.epoch,
+      quorum: ledger.quorum,
+      seats: chain.seats.map(({ seatId, nodeId }) => ({ ekId: seatId, nodeId: nodeAddress(nodeId) })),
+    }),
+  );
+
+  app.get(
+    '/seat',
+    { config: { role: 'viewer' }, schema: { tags: ['tpm'], response: { 200: Seat } } },
+    async () => {
+      const seat = chip && chain.state.read(SEATS, chip.ekId);
+      return {
+        inPool: seat?.place !== undefined,
+        member: ledger.isMember,
+        voting: ledger.isMember && ledger.franchise === 'voting',
+        bondGrains: String(seat?.bondGrains ?? 0n),
+        renewedAt: seat === undefined ? null : time(seat.renewedMs),
+        leftAt: seat?.leftMs === undefined ? null : time(seat.leftMs),
+        convicted: chip !== undefined && chain.state.read(TOMBSTONES, chip.ekId) !== undefined,
+      };
+    },
+  );
+
+  app.post(
+    '/seat',
+    {
+      config: { role: 'owner', idempotent: true },
+      schema: {
+        tags: ['tpm'],
+        description:
+          'Enters or renews the pool, or leaves it; left again a seat lifetime later, the bond is returned.',
+        body: T.Object({ action: T.Union([T.Literal('enter'), T.Literal('leave')]) }),
+        response: { 200: Sent },
+      },
+    },
+    async ({ body }) => {
+      if (chip === undefined) throw new ApiError(409, 'no-tpm', 'a seat needs a TPM, and this node has none');
+      return node.wallet.submit({ kind: 'seat', ekId: chip.ekId, action: body.action });
+    },
+  );
+}
