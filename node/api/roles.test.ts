@@ -22,6 +22,12 @@ const RULES = {
     'GET /ledger/accounts/:id',
     'GET /ledger/accounts/:id/history',
     'GET /ledger/tpms/:ekId',
+    'GET /ledger/accounts/:id/proof',
+    'GET /ledger/contracts/:id/proof',
+    'GET /ledger/tpms/:id/proof',
+    'GET /ledger/genesis',
+    'GET /ledger/boundaries',
+    'GET /ledger/committee',
     'GET /ledger/contracts',
     'GET /ledger/contracts/:id',
     'GET /ledger/nodes',
@@ -30,6 +36,7 @@ const RULES = {
     'POST /sessions',
   ],
   viewer: [
+    'GET /seat',
     'GET /tpm',
     'GET /wallet',
     'GET /host/offer',
@@ -49,6 +56,7 @@ const RULES = {
   operator: ['POST /host/volumes', 'PATCH /host/volumes/:id', 'DELETE /host/volumes/:id'],
   owner: [
     'POST /tpm/claim',
+    'POST /seat',
     'POST /wallet/transfers',
     'PUT /host/offer',
     'PUT /files/*',
