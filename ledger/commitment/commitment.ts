@@ -2,8 +2,9 @@ import { compareBytes } from '../bytes.ts';
 import { invariant } from '../errors.ts';
 import { type Hash, hashId } from '../ids.ts';
 import type { StateChanges } from '../state/draft.ts';
-import { EMPTY, hashOf, isLeafOf, keyHashOf, leaf, type Subtree, valueHashOf } from './node-hash.ts';
-import { decodePage, EMPTY_PAGE, encodePage, fold, nibbleAt, type Page } from './page.ts';
+import { hashOf, keyHashOf, type Subtree, valueHashOf } from './node-hash.ts';
+import { decodePage, EMPTY_PAGE, fold, nibbleAt, type Page } from './page.ts';
+import { PageEdit } from './page-edit.ts';
 
 /** Encoded pages by path of nibbles (hex digits); `undefined` removes the page. */
 export type PageChanges = ReadonlyMap<string, Uint8Array | undefined>;
@@ -13,84 +14,112 @@ export type PageReader = (path: string) => Uint8Array | undefined;
 
 interface Change {
   readonly keyHash: Uint8Array;
-  readonly subtree: Subtree;
+  /** `undefined` removes the row. */
+  readonly valueHash: Uint8Array | undefined;
 }
 
 const HEX = '0123456789abcdef';
 
 /** The root after `changes`, and the pages that it takes. Touches only pages on the way to a changed row. */
-export function commit(
-  readPage: PageReader,
-  changes: StateChanges,
-): { readonly root: Hash; readonly pages: PageChanges } {
-  const pages = new Map<string, Uint8Array | undefined>();
-  const list: Change[] = [];
-  for (const [key, row] of changes) {
-    const keyHash = keyHashOf(key);
-    list.push({ keyHash, subtree: row === undefined ? EMPTY : leaf(keyHash, valueHashOf(row)) });
+export function commit(readPage: PageReader, changes: StateChanges): Commitment {
+  const steps = commitInSteps(readPage, changes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
   }
-  list.sort((a, b) => compareBytes(a.keyHash, b.keyHash));
-  const root = updatePage(readPage, pages, '', undefined, list);
-  // The root page stays, whatever it holds: a tree always has one.
-  if (root.kind !== 'inner') {
-    const page = [...EMPTY_PAGE];
-    if (root.kind === 'leaf') page[nibbleAt(root.keyHash, 0)] = root;
-    pages.set('', encodePage(page));
-  }
-  return { root: hashId<Hash>(hashOf(root)), pages };
 }
 
-/**
- * The subtree at `path` after the changes, all of which lie under it. `inherited` is a leaf that stood in the slot above
- * and moves down because more comes under it. Pages with fewer than two rows vanish: their leaf stands in the slot above.
- */
-function updatePage(
-  readPage: PageReader,
-  pages: Map<string, Uint8Array | undefined>,
-  path: string,
-  inherited: Subtree | undefined,
-  changes: readonly Change[],
-): Subtree {
-  const depth = path.length;
-  invariant(depth < 64, 'two rows share a key hash');
-  const stored = inherited === undefined ? readPage(path) : undefined;
-  const page: Subtree[] = [...(stored === undefined ? EMPTY_PAGE : decodePage(stored))];
-  if (inherited?.kind === 'leaf') page[nibbleAt(inherited.keyHash, depth)] = inherited;
+export interface Commitment {
+  readonly root: Hash;
+  readonly pages: PageChanges;
+}
 
+/** `commit` in up to sixteen steps of about the same length, between which the caller may do something else. */
+export function* commitInSteps(
+  readPage: PageReader,
+  changes: StateChanges,
+): Generator<undefined, Commitment, undefined> {
+  const list: Change[] = [];
+  for (const [key, row] of changes)
+    list.push({ keyHash: keyHashOf(key), valueHash: row === undefined ? undefined : valueHashOf(row) });
+  list.sort((a, b) => compareBytes(a.keyHash, b.keyHash));
+  const update = new Update(readPage);
+  const page = update.open('');
+  for (const group of groups(list, 0)) {
+    yield undefined;
+    update.change(page, '', group);
+  }
+  page.fold();
+  // The root page stays, whatever it holds: a tree always has one.
+  update.pages.set('', page.encode());
+  return { root: hashId<Hash>(page.rootHash()), pages: update.pages };
+}
+
+/** The changes under each slot of a page at `depth`; they are sorted. */
+function* groups(changes: readonly Change[], depth: number): Generator<readonly Change[]> {
   for (let from = 0; from < changes.length; ) {
     const nibble = nibbleAt((changes[from] as Change).keyHash, depth);
     let to = from + 1;
     while (to < changes.length && nibbleAt((changes[to] as Change).keyHash, depth) === nibble) to++;
-    page[nibble] = updateSlot(
-      readPage,
-      pages,
-      path + HEX[nibble],
-      page[nibble] as Subtree,
-      changes.slice(from, to),
-    );
+    yield from === 0 && to === changes.length ? changes : changes.slice(from, to);
     from = to;
   }
-
-  const subtree = fold(page);
-  if (subtree.kind === 'inner') pages.set(path, encodePage(page));
-  else if (stored !== undefined) pages.set(path, undefined);
-  return subtree;
 }
 
-function updateSlot(
-  readPage: PageReader,
-  pages: Map<string, Uint8Array | undefined>,
-  path: string,
-  slot: Subtree,
-  changes: readonly Change[],
-): Subtree {
-  if (slot.kind === 'inner') return updatePage(readPage, pages, path, undefined, changes);
-  const [only] = changes;
-  if (changes.length === 1 && only !== undefined) {
-    if (slot.kind === 'empty' || isLeafOf(slot, only.keyHash)) return only.subtree;
-    if (only.subtree.kind === 'empty') return slot;
+class Update {
+  readonly pages = new Map<string, Uint8Array | undefined>();
+  readonly #readPage: PageReader;
+  /** One page a depth is open at a time: the way from the root to the change at hand. */
+  readonly #open: PageEdit[] = [];
+
+  constructor(readPage: PageReader) {
+    this.#readPage = readPage;
   }
-  return updatePage(readPage, pages, path, slot.kind === 'leaf' ? slot : EMPTY, changes);
+
+  /** The stored page at `path`, to be changed; an empty one where none is stored. */
+  open(path: string): PageEdit {
+    const page = this.#pageAt(path.length);
+    page.load(this.#readPage(path));
+    return page;
+  }
+
+  #pageAt(depth: number): PageEdit {
+    invariant(depth < 64, 'two rows share a key hash');
+    const page = this.#open[depth] ?? new PageEdit();
+    this.#open[depth] = page;
+    return page;
+  }
+
+  /** Carries out changes that all lie under one slot of the page at `path`. */
+  change(page: PageEdit, path: string, changes: readonly Change[]): void {
+    const [first] = changes as readonly [Change];
+    const slot = nibbleAt(first.keyHash, path.length);
+    if (changes.length === 1 && !page.isInner(slot)) {
+      const { keyHash, valueHash } = first;
+      const own = page.holds(slot, keyHash);
+      if (valueHash === undefined) {
+        if (own) page.clear(slot);
+        return;
+      }
+      if (own || page.isEmpty(slot)) {
+        page.putLeaf(slot, keyHash, 0, valueHash, 0);
+        return;
+      }
+    }
+    const below = path + HEX[slot];
+    const stored = page.isInner(slot);
+    const next = stored ? this.open(below) : this.#pageAt(below.length);
+    if (!stored) {
+      next.load(undefined);
+      // A leaf that stood in the slot moves down because more comes under it.
+      next.inherit(page, slot, below.length);
+    }
+    for (const group of groups(changes, below.length)) this.change(next, below, group);
+    // A page with fewer than two rows vanishes: its leaf stands in the slot above.
+    if (next.fold()) this.pages.set(below, next.encode());
+    else if (stored) this.pages.set(below, undefined);
+    page.putBelow(slot, next);
+  }
 }
 
 /** The root of the tree that is stored. */

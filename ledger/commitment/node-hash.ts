@@ -1,5 +1,5 @@
 import { equalBytes } from '../bytes.ts';
-import { sha256, sha256OfText } from '../crypto/sha256.ts';
+import { sha256, sha256Into, sha256OfText } from '../crypto/sha256.ts';
 
 /**
  * The state commitment: a binary hash tree over 256-bit keys in which a subtree with a single leaf is that leaf (the
@@ -18,8 +18,8 @@ export type Subtree =
     }
   | { readonly kind: 'inner'; readonly hash: Uint8Array };
 
-const LEAF_TAG = 2;
-const INNER_TAG = 3;
+export const LEAF_TAG = 2;
+export const INNER_TAG = 3;
 const EMPTY_HASH = new Uint8Array(32);
 /** tag ‖ 32 bytes ‖ 32 bytes, filled anew for every hash: a commit makes tens of thousands. */
 const scratch = new Uint8Array(65);
@@ -52,10 +52,27 @@ export function innerHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 }
 
 function hashPair(tag: number, first: Uint8Array, second: Uint8Array): Uint8Array {
+  const out = new Uint8Array(32);
+  hashPairInto(out, 0, tag, first, 0, second, 0);
+  return out;
+}
+
+/** Writes sha256(tag ‖ 32 bytes of `first` ‖ 32 bytes of `second`) into `out`; each array from the position given. */
+export function hashPairInto(
+  out: Uint8Array,
+  outAt: number,
+  tag: number,
+  first: Uint8Array,
+  firstAt: number,
+  second: Uint8Array,
+  secondAt: number,
+): void {
   scratch[0] = tag;
-  scratch.set(first, 1);
-  scratch.set(second, 33);
-  return sha256(scratch);
+  for (let i = 0; i < 32; i++) {
+    scratch[1 + i] = first[firstAt + i] as number;
+    scratch[33 + i] = second[secondAt + i] as number;
+  }
+  sha256Into(out, outAt, scratch);
 }
 
 /** Two halves as one subtree: a lone leaf rises. */

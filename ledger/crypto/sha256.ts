@@ -24,6 +24,16 @@ export function sha256OfText(text: string): Uint8Array {
     : latin1Bytes(nativeHash('sha256', text, 'latin1'));
 }
 
+/** Writes the hash of `input` into `out` from `at` on. */
+export function sha256Into(out: Uint8Array, at: number, input: Uint8Array): void {
+  if (nativeHash === undefined) {
+    out.set(nobleSha256(input), at);
+    return;
+  }
+  const text = nativeHash('sha256', input, 'latin1');
+  for (let i = 0; i < 32; i++) out[at + i] = text.charCodeAt(i);
+}
+
 function latin1Bytes(text: string): Uint8Array {
   const out = new Uint8Array(32);
   for (let i = 0; i < 32; i++) out[i] = text.charCodeAt(i);
