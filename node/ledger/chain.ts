@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type Block,
   type BlockHeader,
@@ -9,7 +8,12 @@ import {
   txRootOf,
 } from '../../ledger/block.ts';
 import { toHex } from '../../ledger/bytes.ts';
-import { commit, type PageChanges, type PageReader } from '../../ledger/commitment/commitment.ts';
+import {
+  type Commitment,
+  commitInSteps,
+  type PageChanges,
+  type PageReader,
+} from '../../ledger/commitment/commitment.ts';
 import { decodeCertificate } from '../../ledger/consensus/messages.ts';
 import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
 import { verify } from '../../ledger/crypto/secp256k1.ts';
@@ -26,9 +30,10 @@ import {
   type TracedEvent,
 } from '../../ledger/state/apply.ts';
 import type { ChainRules } from '../../ledger/state/context.ts';
-import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
+import { readerOver, type StateChanges, type StateReader } from '../../ledger/state/draft.ts';
 import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
+import { Breather } from '../breather.ts';
 import type { CertifiedHeader } from './finality.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { type FinalRecord, LedgerStore } from './ledger-store.ts';
@@ -43,8 +48,6 @@ import { VerifyPool } from './verify-pool.ts';
 
 /** Executed blocks kept in memory that are not final; far more than any view window leaves open. */
 const OVERLAYS_MAX = 256;
-/** After this long at a stretch execution lets the event loop breathe. */
-const SLICE_MS = 12;
 /** Hashes of signed transactions whose signature is known to be good. */
 const VERIFIED_MAX = 50_000;
 
@@ -271,16 +274,13 @@ export class Chain {
     const signed = this.verifyBlock(block);
     const execution = this.#begin(header.parentId, parent, header.timestampMs, header.proposer);
     let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
-    let sliceMs = performance.now();
+    const breather = new Breather();
     for (const transaction of transactions) {
       const bytes = encodeTransaction(transaction);
       bytesLeft -= bytes.length + 4;
       demand(bytesLeft >= 0, 'bad-block', `a block has at most ${parameters.blockBytesMax} bytes`);
       execution.add(transaction, bytes);
-      if (performance.now() - sliceMs > SLICE_MS) {
-        await nextTurn();
-        sliceMs = performance.now();
-      }
+      if (breather.due) await breather.breathe();
     }
     const outcome = execution.finish();
     demand(
@@ -288,7 +288,11 @@ export class Chain {
       'bad-block',
       'the header names another next committee',
     );
-    const { root, pages } = commit(this.#pagesAfter(header.parentId), outcome.changes);
+    const { root, pages } = await commitBreathing(
+      this.#pagesAfter(header.parentId),
+      outcome.changes,
+      breather,
+    );
     demand(
       root === header.stateRoot,
       'bad-state-root',
@@ -315,7 +319,7 @@ export class Chain {
     const execution = this.#begin(request.parentId, parent, timestampMs, request.proposer);
     const included: PooledTransaction[] = [];
     let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
-    let sliceMs = performance.now();
+    const breather = new Breather();
     for (const pooled of candidates) {
       if (included.length >= parameters.blockTransactionsMax) break;
       if (pooled.bytes.length + 4 > bytesLeft) continue;
@@ -328,14 +332,15 @@ export class Chain {
       }
       included.push(pooled);
       bytesLeft -= pooled.bytes.length + 4;
-      if (performance.now() - sliceMs > SLICE_MS) {
-        await nextTurn();
-        sliceMs = performance.now();
-      }
+      if (breather.due) await breather.breathe();
     }
     if (included.length === 0 && !this.periodTurnDue(request.parentId, timestampMs)) return undefined;
     const outcome = execution.finish();
-    const { root, pages } = commit(this.#pagesAfter(request.parentId), outcome.changes);
+    const { root, pages } = await commitBreathing(
+      this.#pagesAfter(request.parentId),
+      outcome.changes,
+      breather,
+    );
     const block: Block = {
       header: {
         chainId,
@@ -380,7 +385,11 @@ export class Chain {
     );
     const abandoned = this.#abandonedBy(new Set(ids), last);
     const index = new IndexBatch((key) => this.store.index(key));
-    for (const { block, outcome } of overlays) index.addBlock(block, outcome.events);
+    const breather = new Breather();
+    for (const { block, outcome } of overlays) {
+      index.addBlock(block, outcome.events);
+      if (breather.due) await breather.breathe();
+    }
     await this.store.commit({
       changes: overlays.map((overlay) => overlay.outcome.changes),
       pages: overlays.map((overlay) => overlay.pages),
@@ -426,6 +435,19 @@ export class Chain {
 /** The hash of the next committee where a block is the last of its epoch, zero elsewhere. */
 function nextCommitteeHashOf({ nextCommittee }: BlockOutcome): Hash {
   return nextCommittee === undefined ? ZERO_HASH : committeeHash(nextCommittee);
+}
+
+/** `commit` in steps between which the event loop turns. */
+async function commitBreathing(
+  readPage: PageReader,
+  changes: StateChanges,
+  breather: Breather,
+): Promise<Commitment> {
+  const steps = commitInSteps(readPage, changes);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) return step.value;
+    if (breather.due) await breather.breathe();
+  }
 }
 
 function signatureCheckOf({ sender, signature }: Transaction, bytes: Uint8Array): SignatureCheck {

@@ -208,8 +208,12 @@ export class IndexBatch {
     // Storage and egress come out of the escrow, penalties out of the collateral: those balances moved before.
     const leftBalance =
       reason === 'transfer' || reason === 'escrow' || reason === 'collateral' || reason === 'bond';
+    const { height, timestampMs, transactionId, memo } = at;
     const entry = (direction: 'in' | 'out', otherId: AccountId | undefined): HistoryEntry => ({
-      ...at,
+      height,
+      timestampMs,
+      transactionId,
+      memo,
       reason,
       direction,
       otherId,
@@ -242,10 +246,7 @@ export class IndexBatch {
     }
   }
 
-  changes(): IndexChanges {
-    const changes = new Map<string, Uint8Array | undefined>();
-    for (const [key, value] of this.#writes)
-      changes.set(key, value === undefined ? undefined : jsonBytes(value));
-    return changes;
+  *changes(): IndexChanges {
+    for (const [key, value] of this.#writes) yield [key, value === undefined ? undefined : jsonBytes(value)];
   }
 }

@@ -16,6 +16,7 @@ import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import type { BlockId, ChainId } from '../../ledger/ids.ts';
 import { readerOver, type StateChanges, type StateReader } from '../../ledger/state/draft.ts';
 import { genesisChanges } from '../../ledger/state/genesis-state.ts';
+import { Breather } from '../breather.ts';
 import { NodeError } from '../errors.ts';
 import { HeightMark } from './height-mark.ts';
 import {
@@ -39,11 +40,16 @@ import {
   sortable,
   under,
 } from './ledger-database.ts';
+import { RecentValues } from './recent-values.ts';
 import { clearPlace, orderKey } from './state-tree.ts';
 
 /** The ledger on disk: one atomic synced batch a commit. */
 
 const VOTING_KEY = 'm/voting';
+/** Rows kept at hand: some 5 MiB of accounts. */
+const ROWS_MAX = 16_384;
+/** Pages of the commitment kept at hand, those near its root in any case: some 6 MiB. */
+const PAGES_MAX = 8_192;
 
 /** Where the last block of an epoch stands, with what proves it. */
 export function boundaryKey(epoch: number): string {
@@ -68,13 +74,16 @@ export interface VotingRecord {
 }
 
 /** Index entries by key; `undefined` removes the entry. */
-export type IndexChanges = ReadonlyMap<string, Uint8Array | undefined>;
+export type IndexChanges = Iterable<readonly [key: string, entry: Uint8Array | undefined]>;
 
 export class LedgerStore {
   readonly database: Database;
   readonly state: StateReader;
   readonly page: PageReader;
   readonly #mark: HeightMark;
+  readonly #rows = new RecentValues(ROWS_MAX);
+  readonly #pages = new RecentValues(PAGES_MAX);
+  readonly #loadRow = (key: string) => this.database.getSync(rowsAt(this.#place) + key);
   #place: StatePlace;
   #final: FinalRecord;
 
@@ -84,7 +93,8 @@ export class LedgerStore {
     this.#place = place;
     this.#final = final;
     this.state = readerOver((key) => this.row(key));
-    this.page = (path) => this.database.getSync(pagesAt(this.#place) + path);
+    const load = (path: string) => this.database.getSync(pagesAt(this.#place) + path);
+    this.page = (path) => this.#pages.get(path, load);
   }
 
   /**
@@ -148,7 +158,7 @@ export class LedgerStore {
   }
 
   row(key: string): Uint8Array | undefined {
-    return this.database.getSync(rowsAt(this.#place) + key);
+    return this.#rows.get(key, this.#loadRow);
   }
 
   header(id: BlockId): BlockHeader | undefined {
@@ -254,26 +264,30 @@ export class LedgerStore {
     readonly final: FinalRecord;
   }): Promise<void> {
     const batch = this.database.batch();
-    addChanges(batch, 'i/', parts.index);
-    this.#addRows(batch, parts.changes);
-    for (const pages of parts.pages) addChanges(batch, pagesAt(this.#place), pages);
+    const breather = new Breather();
+    await addChanges(batch, 'i/', parts.index, breather);
+    await this.#addRows(batch, parts.changes, breather);
+    for (const pages of parts.pages) await addChanges(batch, pagesAt(this.#place), pages, breather);
     for (const block of parts.blocks) addBlock(batch, block, true);
     for (const block of parts.abandoned) addBlock(batch, block, false);
     if (parts.boundary !== undefined)
       batch.put(boundaryKey(parts.boundary.header.epoch), encodeBoundary(parts.boundary));
     batch.put(FINAL_KEY, jsonBytes(parts.final));
     await batch.write({ sync: true });
+    for (const pages of parts.pages) for (const [path, page] of pages) this.#pages.set(path, page);
+    for (const changes of parts.changes) for (const [key, row] of changes) this.#rows.set(key, row);
     this.#final = parts.final;
     this.#mark.write(parts.final.height);
   }
 
   /** The rows of blocks one after another, and in `o/` the keys of those that come or go. */
-  #addRows(batch: Batch, blocks: readonly StateChanges[]): void {
+  async #addRows(batch: Batch, blocks: readonly StateChanges[], breather: Breather): Promise<void> {
     const rows = rowsAt(this.#place);
     const changed = new Map<string, boolean>();
     for (const changes of blocks) {
       for (const [key, row] of changes) {
-        const there = changed.get(key) ?? this.database.getSync(rows + key) !== undefined;
+        if (breather.due) await breather.breathe();
+        const there = changed.get(key) ?? this.row(key) !== undefined;
         changed.set(key, row !== undefined);
         if (row === undefined) {
           batch.del(rows + key);
@@ -291,6 +305,8 @@ export class LedgerStore {
     batch.put(PLACE_KEY, utf8(place));
     batch.put(FINAL_KEY, jsonBytes(final));
     await batch.write({ sync: true });
+    this.#rows.clear();
+    this.#pages.clear();
     this.#place = place;
     this.#final = final;
     this.#mark.write(final.height);
@@ -302,12 +318,14 @@ export class LedgerStore {
   }
 }
 
-function addChanges(
+async function addChanges(
   batch: Batch,
   prefix: string,
-  changes: ReadonlyMap<string, Uint8Array | undefined>,
-): void {
+  changes: Iterable<readonly [key: string, value: Uint8Array | undefined]>,
+  breather: Breather,
+): Promise<void> {
   for (const [key, value] of changes) {
+    if (breather.due) await breather.breathe();
     if (value === undefined) batch.del(prefix + key);
     else batch.put(prefix + key, value);
   }
@@ -326,8 +344,9 @@ async function writeGenesis(db: Database, genesis: Genesis): Promise<void> {
   const { root, pages } = commit(() => undefined, changes);
   const header = genesisHeader(genesis, root);
   const batch = db.batch();
-  addChanges(batch, rowsAt(''), changes);
-  addChanges(batch, pagesAt(''), pages);
+  const breather = new Breather();
+  await addChanges(batch, rowsAt(''), changes, breather);
+  await addChanges(batch, pagesAt(''), pages, breather);
   for (const key of changes.keys()) batch.put(orderKey('', key), utf8(key));
   batch.put(ORDERED_KEY, new Uint8Array(0));
   addBlock(batch, { header, transactions: [] }, true);
