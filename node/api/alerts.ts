@@ -2,10 +2,12 @@ import { nodeAddress } from '../../ledger/ids.ts';
 import type { HostFault } from '../../market/renter/host-book.ts';
 import type { BlocktreeNode } from '../node.ts';
 
+export const SEVERITIES = ['info', 'warning', 'critical'] as const;
+
 /** What is wrong now, and what to do. */
 export interface AlertJson {
   readonly id: string;
-  readonly severity: 'info' | 'warning' | 'critical';
+  readonly severity: (typeof SEVERITIES)[number];
   readonly title: string;
   readonly whatToDo: string;
 }

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { accountOf, clockOf } from '../../ledger/state/draft.ts';
+import { alertsOf, SEVERITIES } from '../api/alerts.ts';
 import { presentSums } from '../api/present.ts';
 import type { EarningSums } from '../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../node.ts';
@@ -28,7 +29,7 @@ function registryOf(node: BlocktreeNode): Registry {
   gauge('ledger_view', 'Consensus view', () => ledger.view);
   gauge(
     'ledger_finality_seconds',
-    'Median time from execution to finality of late blocks',
+    'Median time from the timestamp of late blocks to their finality here',
     () => (ledger.finalityMs ?? 0) / 1_000,
   );
   gauge('mempool_transactions', 'Transactions that wait for a block', () => ledger.mempool.size);
@@ -51,6 +52,27 @@ function registryOf(node: BlocktreeNode): Registry {
       const sums = presentSums(chain.store.index<EarningSums>(`earned/${keys.accountId}`));
       for (const kind of ['total', 'storage', 'egress', 'fee', 'penalty'] as const)
         this.set({ kind }, Number(sums[`${kind}Grains`]) / GRAINS_PER_ACORN);
+    },
+  });
+  new Gauge({
+    name: 'blocktree_alerts',
+    help: 'What needs attention, by severity',
+    labelNames: ['severity'],
+    registers: [registry],
+    async collect() {
+      const alerts = await alertsOf(node);
+      for (const severity of SEVERITIES)
+        this.set({ severity }, alerts.filter((alert) => alert.severity === severity).length);
+    },
+  });
+  new Gauge({
+    name: 'blocktree_contracts',
+    help: 'Live contracts, by the side on which this account is',
+    labelNames: ['side'],
+    registers: [registry],
+    async collect() {
+      for (const side of ['host', 'renter'] as const)
+        this.set({ side }, (await node.view.contractsOf(side)).length);
     },
   });
   return registry;
