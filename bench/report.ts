@@ -5,8 +5,10 @@ import type { Measurement } from './measure.ts';
 
 /** Results as JSON, and as tables for people. */
 
-const RESULTS = fileURLToPath(new URL('./results.json', import.meta.url));
-const PAGE = fileURLToPath(new URL('./README.md', import.meta.url));
+/** The folder of the bench in the repository: built, this module stands in dist/bench. */
+const folder = new URL(import.meta.url.endsWith('.ts') ? './' : '../../bench/', import.meta.url);
+const RESULTS = fileURLToPath(new URL('results.json', folder));
+const PAGE = fileURLToPath(new URL('README.md', folder));
 
 /** What a suite measured, when, and on what. */
 interface SuiteResult {

@@ -299,7 +299,12 @@ export function encodeTransaction(transaction: Transaction): Uint8Array {
  */
 export function decodeTransaction(bytes: Uint8Array): Transaction {
   if (bytes.length > TRANSACTION_BYTES_MAX) throw oversized(bytes.length);
-  const { version: _, ...transaction } = decode(transactionCodec, bytes, 'a transaction');
+  const { chainId, sender, nonce, feeGrains, body, signature } = decode(
+    transactionCodec,
+    bytes,
+    'a transaction',
+  );
+  const transaction: Transaction = { chainId, sender, nonce, feeGrains, body, signature };
   encodings.set(transaction, bytes);
   return transaction;
 }
