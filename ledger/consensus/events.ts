@@ -87,6 +87,8 @@ export type Effect =
   | { readonly kind: 'epoch'; readonly epoch: number; readonly seats: readonly Seat[] }
   /** A member contradicted itself: these two votes prove it. */
   | { readonly kind: 'evidence'; readonly first: Vote; readonly second: Vote }
+  /** This peer sent what no honest node sends. */
+  | { readonly kind: 'blame'; readonly peer: NodeId; readonly reason: string }
   /** Remember durably that this node does not vote in this epoch. */
   | { readonly kind: 'abstain'; readonly epoch: number; readonly reason: string }
   | { readonly kind: 'halt'; readonly reason: string };

@@ -34,6 +34,7 @@ import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { fetchHeaders, serveBlocks, streamBlocks } from './block-fetch.ts';
 import type { Chain, FinalBlock } from './chain.ts';
+import { Conduct } from './conduct.ts';
 import { GossipIntake } from './gossip-intake.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 
@@ -296,8 +297,14 @@ export class LedgerNode {
 
   #serve(): void {
     const { logger } = this.#options;
+    const conduct = new Conduct((peer, reason) => this.#network.shun(peer, reason));
     this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body) => {
-      this.receive(from, decodeMessage(body));
+      try {
+        this.receive(from, decodeMessage(body));
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        conduct.refused(from, error.code, performance.now());
+      }
       return undefined;
     });
     const intake = new GossipIntake({
@@ -305,8 +312,10 @@ export class LedgerNode {
       signatureHolds: (transaction, bytes) => this.chain.signatureHolds(transaction, bytes),
       signaturesHold: (batch) => this.chain.signaturesHold(batch),
       admit: ({ transaction, bytes, from }) => this.#admit(transaction, bytes, from),
-      refused: (from, error) =>
-        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused'),
+      refused: (from, error) => {
+        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused');
+        conduct.refused(from, error.code, performance.now());
+      },
       failed: (error) => {
         if (!this.#abort.signal.aborted) this.#halt('gossiped transactions cannot be verified', error);
       },
@@ -463,6 +472,9 @@ export class LedgerNode {
         case 'evidence':
           this.#options.logger.warn({ node: effect.first.signer }, 'a member signed contradicting votes');
           for (const listener of this.#evidenceListeners) listener(effect.first, effect.second);
+          break;
+        case 'blame':
+          this.#network.shun(effect.peer, effect.reason);
           break;
         case 'abstain':
           this.#options.logger.error({ reason: effect.reason }, 'this node votes no more in this epoch');

@@ -26,6 +26,10 @@ const CROSSING_MS = 2_000;
 /** How long the link that gave way still carries what was under way on it. */
 const RETIRED_MS = 2_000;
 
+/** A node that misbehaved is not spoken to for this long. */
+const SHUN_MS = 60_000;
+const SHUNNED_MAX = 1_024;
+
 export interface NetworkOptions {
   readonly chainId: ChainId;
   readonly nodeSecret: Uint8Array;
@@ -66,6 +70,8 @@ export class Network {
   readonly #inboundBulk = new Set<Link>();
   readonly #seeds = new Set<NodeId>();
   readonly #listeners = new Set<(nodeId: NodeId, state: 'connected' | 'disconnected') => void>();
+  /** Until when, by the monotonic clock. */
+  readonly #shunned = new Map<NodeId, number>();
   readonly #dialing = new Map<NodeId, Promise<Link>>();
   readonly #abort = new AbortController();
   readonly #logger: Logger;
@@ -174,6 +180,26 @@ export class Network {
     return link.request(kind, body, Math.max(1, endMs - performance.now()));
   }
 
+  /** Ends the connections of a peer that misbehaves, and takes and makes none for a while. */
+  shun(peer: NodeId, reason: string): void {
+    if (this.#shunned.size >= SHUNNED_MAX) this.#shunned.clear();
+    this.#shunned.set(peer, performance.now() + SHUN_MS);
+    this.#logger.warn({ peer, reason }, 'a node misbehaves and is shunned for a while');
+    this.#links.get(peer)?.close();
+    this.#retired.get(peer)?.close();
+    this.#pools.get(peer)?.close();
+    this.#pools.delete(peer);
+    for (const link of this.#inboundBulk) if (link.peer === peer) link.close();
+  }
+
+  #isShunned(peer: NodeId): boolean {
+    const untilMs = this.#shunned.get(peer);
+    if (untilMs === undefined) return false;
+    if (performance.now() < untilMs) return true;
+    this.#shunned.delete(peer);
+    return false;
+  }
+
   async close(): Promise<void> {
     this.#abort.abort();
     for (const link of [...this.#links.values(), ...this.#retired.values(), ...this.#inboundBulk])
@@ -188,7 +214,7 @@ export class Network {
   async #welcome(socket: TLSSocket): Promise<void> {
     try {
       const { peer, purpose } = await answerHello(socket, this.#self, (id) => this.#hasRoom(id));
-      if (this.#abort.signal.aborted) socket.destroy();
+      if (this.#abort.signal.aborted || this.#isShunned(peer)) socket.destroy();
       else if (purpose === 'link') {
         if (this.#hasRoom(peer)) this.#adopt(socket, peer, false);
         else socket.destroy();
@@ -206,6 +232,7 @@ export class Network {
   }
 
   #hasRoom(peer: NodeId): boolean {
+    if (this.#isShunned(peer)) return false;
     return this.#links.size < PEERS_MAX || this.#links.has(peer);
   }
 
@@ -278,8 +305,11 @@ export class Network {
           const { socket, peer } = await dial(address, this.#self, 'link', signal);
           known = peer;
           this.#seeds.add(peer);
-          this.#adopt(socket, peer, true);
-          waitMs = RETRY_MIN_MS;
+          if (this.#isShunned(peer)) socket.destroy();
+          else {
+            this.#adopt(socket, peer, true);
+            waitMs = RETRY_MIN_MS;
+          }
         } catch (error) {
           if (!(error instanceof NetworkError)) throw error;
           // Its own address among the seeds is no seed.
@@ -328,6 +358,7 @@ export class Network {
   }
 
   async #dialPeer(peer: NodeId, purpose: Purpose): Promise<TLSSocket> {
+    if (this.#isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
     let last: unknown = new NetworkError('unreachable', 'no address of this node is known');
     for (const address of this.#dialable(peer)) {
       try {

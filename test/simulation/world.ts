@@ -351,6 +351,10 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
           case 'evidence':
             this.#accuse(effect.first.signer);
             break;
+          case 'blame':
+            bump('blame');
+            if (!byzantine.has(effect.peer)) violate(`an honest peer is blamed: ${effect.reason}`);
+            break;
           case 'abstain':
             this.disk.abstainEpoch = effect.epoch;
             bump('abstentions');

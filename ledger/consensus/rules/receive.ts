@@ -17,23 +17,23 @@ const WINDOW = 8;
 export function receive(state: EpochState, message: ConsensusMessage, from: NodeId): void {
   switch (message.kind) {
     case 'proposal':
-      receiveProposal(state, message);
+      receiveProposal(state, message, from);
       break;
     case 'vote':
-      receiveVote(state, message.vote);
+      receiveVote(state, message.vote, from);
       break;
     case 'certificate':
-      receiveCertificate(state, message.certificate);
+      receiveCertificate(state, message.certificate, from);
       break;
     case 'status':
-      receiveCertificates(state, [message.finalization, message.entry]);
+      receiveCertificates(state, [message.finalization, message.entry], from);
       if (message.recovering) echo(state, from);
       else if (message.finalView < state.final.view && state.final.certificate !== undefined)
         state.send(from, { kind: 'certificate', certificate: state.final.certificate });
       break;
     case 'echo':
-      receiveCertificates(state, [message.finalization, message.entry]);
-      for (const vote of message.votes) receiveVote(state, vote);
+      receiveCertificates(state, [message.finalization, message.entry], from);
+      for (const vote of message.votes) receiveVote(state, vote, from);
       heardFrom(state, from);
       break;
     case 'get-certificates':
@@ -44,12 +44,16 @@ export function receive(state: EpochState, message: ConsensusMessage, from: Node
   }
 }
 
-function receiveCertificates(state: EpochState, certificates: readonly (Certificate | undefined)[]): void {
+function receiveCertificates(
+  state: EpochState,
+  certificates: readonly (Certificate | undefined)[],
+  from: NodeId,
+): void {
   for (const certificate of certificates)
-    if (certificate !== undefined) receiveCertificate(state, certificate);
+    if (certificate !== undefined) receiveCertificate(state, certificate, from);
 }
 
-function receiveCertificate(state: EpochState, certificate: Certificate): void {
+function receiveCertificate(state: EpochState, certificate: Certificate, from: NodeId): void {
   if (certificate.epoch !== state.committee.epoch || certificate.view <= state.final.view) return;
   const slot = state.slots.get(certificate.view);
   const known = {
@@ -61,19 +65,20 @@ function receiveCertificate(state: EpochState, certificate: Certificate): void {
   try {
     state.committee.check(certificate, state.verifier);
   } catch (error) {
-    if (error instanceof LedgerError) return;
-    throw error;
+    if (!(error instanceof LedgerError)) throw error;
+    blame(state, from, error.message);
+    return;
   }
   accept(state, certificate, 'peer');
 }
 
-function receiveProposal(state: EpochState, message: Proposal): void {
+function receiveProposal(state: EpochState, message: Proposal, from: NodeId): void {
   const { position, header, signature } = message;
   const { view } = position;
   const { committee } = state;
   if (view <= state.final.view || view < state.view || view > state.view + WINDOW) {
     // Its certificates may still bring this node forward.
-    if (view > state.view + WINDOW) receiveCertificates(state, [message.parentCertificate]);
+    if (view > state.view + WINDOW) receiveCertificates(state, [message.parentCertificate], from);
     return;
   }
   const leader = committee.leader(view);
@@ -81,11 +86,12 @@ function receiveProposal(state: EpochState, message: Proposal): void {
   if (blockIdOf(header) !== position.blockId || header.height !== position.height) return;
   const vote: Vote = { type: 'notarize', epoch: committee.epoch, view, position, signer: leader, signature };
   if (state.slots.get(view)?.proposal !== undefined) {
-    receiveVote(state, vote);
+    receiveVote(state, vote, from);
     return;
   }
-  if (!state.verifier(signature, committee.digest('notarize', view, position), leader)) return;
-  receiveCertificates(state, [...message.nullifications, message.parentCertificate]);
+  if (!state.verifier(signature, committee.digest('notarize', view, position), leader))
+    return blame(state, from, 'a proposal that its leader did not sign');
+  receiveCertificates(state, [...message.nullifications, message.parentCertificate], from);
   if (view <= state.final.view || view < state.view) return;
   state.slot(view).proposal = { position, header, from: leader, invalid: false };
   const seat = committee.indexOf(leader) as number;
@@ -93,7 +99,7 @@ function receiveProposal(state: EpochState, message: Proposal): void {
   else tally(state, view, 'notarize', position, seat, signature);
 }
 
-function receiveVote(state: EpochState, vote: Vote): void {
+function receiveVote(state: EpochState, vote: Vote, from: NodeId): void {
   const { view, type, position, signer, signature, epoch } = vote;
   const { committee } = state;
   const seat = committee.indexOf(signer);
@@ -105,9 +111,15 @@ function receiveVote(state: EpochState, vote: Vote): void {
   const known = type === 'nullify' ? slot.nullify.has(seat) : slot[type].has(seat);
   if (known && type === 'nullify') return;
   if (known) return accuse(state, vote, seat);
-  if (!state.verifier(signature, committee.digest(type, view, position), signer)) return;
+  if (!state.verifier(signature, committee.digest(type, view, position), signer))
+    return blame(state, from, 'a vote that its member did not sign');
   accuse(state, vote, seat);
   tally(state, view, type, position, seat, signature);
+}
+
+/** Says that a peer sent what no honest node sends: everybody checks before passing on. */
+function blame(state: EpochState, peer: NodeId, reason: string): void {
+  state.effects.push({ kind: 'blame', peer, reason });
 }
 
 /** Reports a member whose vote contradicts one that was taken before; once a member and epoch. */

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { encodeMessage } from '../../ledger/consensus/messages.ts';
+import type { LedgerErrorCode } from '../../ledger/errors.ts';
+import { grains } from '../../ledger/grains.ts';
+import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import { encodeTransaction, signTransaction } from '../../ledger/transaction.ts';
+import { type Running, SmallNetwork } from '../../test/support/small-network.ts';
+import { until } from '../../test/support/until.ts';
+import { KIND } from '../network/kinds.ts';
+import { Conduct } from './conduct.ts';
+
+const PEER = `02${'ab'.repeat(32)}` as NodeId;
+
+function shunnedAfter(codes: readonly LedgerErrorCode[], everyMs: number): number | undefined {
+  let at: number | undefined;
+  let n = 0;
+  const conduct = new Conduct(() => {
+    at ??= n;
+  });
+  for (const code of codes) conduct.refused(PEER, code, n++ * everyMs);
+  return at;
+}
+
+test('what no honest node sends ends the connection at once; a little bad luck does not', () => {
+  assert.equal(shunnedAfter(['bad-nonce', 'fee-too-low', 'bad-signature'], 1), 3, 'the third');
+  assert.equal(shunnedAfter(Array(100).fill('insufficient-balance'), 1), undefined);
+  assert.notEqual(shunnedAfter(Array(400).fill('insufficient-balance'), 1), undefined);
+  assert.equal(shunnedAfter(Array(2_000).fill('insufficient-balance'), 500), undefined);
+  assert.equal(shunnedAfter(Array(10_000).fill('bad-nonce'), 0), undefined);
+});
+
+let network: SmallNetwork | undefined;
+const running: Running[] = [];
+after(async () => {
+  await Promise.all(running.map((node) => node.stop()));
+  network?.remove();
+});
+
+test('spam of any kind costs its sender the connection, and the others go on', async () => {
+  network = await SmallNetwork.create(5, 1, 39_660);
+  for (const i of [0, 1, 2, 3, 4]) running.push(await network.start(i));
+  const [member, honest, ...spammers] = running as [Running, Running, Running, Running, Running];
+  await member.wallet.submit(await network.claim(0));
+  const memberId = member.member.person.nodeId;
+  const linked = (node: Running): boolean => member.network.connected(node.member.person.nodeId);
+  await until(() => running.slice(1).every(linked), 10_000, 'all links');
+  const [forger, pauper, liar] = spammers as [Running, Running, Running];
+
+  const { chainId } = member.chain.rules;
+  const transaction = (from: Running, nonce: number, secret = from.member.person.accountSecret): Uint8Array =>
+    encodeTransaction(
+      signTransaction(
+        {
+          chainId,
+          sender: from.member.person.accountId,
+          nonce,
+          feeGrains: grains(1_000),
+          body: { kind: 'transfer', to: member.member.person.accountId, amountGrains: grains(1), memo: '' },
+        },
+        secret,
+      ),
+    );
+  forger.network.notify(
+    memberId,
+    KIND.transaction,
+    transaction(forger, 0, honest.member.person.accountSecret),
+  );
+  await until(() => !linked(forger), 5_000, 'the forger to lose its link');
+
+  for (let n = 0; n < 1_000; n++)
+    pauper.network.notify(memberId, KIND.transaction, transaction(pauper, n % 64));
+  await until(() => !linked(pauper), 10_000, 'the pauper to lose its link');
+
+  const position = {
+    view: member.ledger.view,
+    parentView: 0,
+    height: 9,
+    blockId: 'cd'.repeat(32) as BlockId,
+  };
+  const vote = {
+    type: 'notarize',
+    epoch: 0,
+    view: position.view,
+    position,
+    signer: member.chain.seats[0]?.nodeId as NodeId,
+    signature: new Uint8Array(64).fill(7),
+  } as const;
+  const certificate = {
+    type: 'finalize',
+    epoch: 0,
+    view: position.view,
+    position,
+    bitmap: Uint8Array.of(0x80),
+    signatures: [vote.signature],
+  } as const;
+  liar.network.notify(memberId, KIND.consensus, encodeMessage({ kind: 'certificate', certificate }));
+  await until(() => !linked(liar), 5_000, 'the liar to lose its link');
+
+  assert(linked(honest));
+  await member.wallet.submit({
+    kind: 'transfer',
+    to: honest.member.person.accountId,
+    amountGrains: grains(1),
+    memo: '',
+  });
+  assert.equal(member.ledger.mempool.size, 0);
+});
