@@ -208,7 +208,7 @@ export function Earnings() {
                   {(['period', 'day'] as const).map((value) => (
                     <label key={value}>
                       <input type="radio" name="by" checked={by === value} onChange={() => setBy(value)} />
-                      <span>{value === 'day' ? 'Days' : 'Periods'}</span>
+                      <span class="segment">{value === 'day' ? 'Days' : 'Periods'}</span>
                     </label>
                   ))}
                 </fieldset>

@@ -10,6 +10,7 @@ import {
 } from '../api.ts';
 import { bytes, dateTime, when } from '../format.ts';
 import { Paged } from '../paged.tsx';
+import { Proven } from '../proven.tsx';
 import { go } from '../router.ts';
 import { Amount, Badge, Card, Empty, Failure, Figure, Id, Show, Table } from '../ui.tsx';
 import { BlockTree } from './block-tree.tsx';
@@ -262,6 +263,7 @@ function AccountPage({ id }: { id: string }) {
                 </Figure>
                 <Figure label="Transactions sent">{data.nonce}</Figure>
               </dl>
+              <Proven accountId={data.accountId} shownGrains={data.balanceGrains} />
             </>
           )}
         </Show>

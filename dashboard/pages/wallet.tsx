@@ -2,6 +2,7 @@ import { useMemo, useRef, useState } from 'preact/hooks';
 import qrcode from 'qrcode-generator';
 import { call, type TpmStatus, useApi } from '../api.ts';
 import { acorns, parseAcorns } from '../format.ts';
+import { Proven } from '../proven.tsx';
 import { Act, Amount, Badge, Card, Figure, Id, Show } from '../ui.tsx';
 import { History } from './ledger.tsx';
 
@@ -243,6 +244,7 @@ export function Wallet() {
                 <p class="lead">
                   <Amount grains={data.balanceGrains} />
                 </p>
+                <Proven accountId={data.accountId} shownGrains={data.balanceGrains} />
                 {data.waiting > 0 && <p class="note">{data.waiting} transactions on their way</p>}
                 <p class="path">{data.accountId}</p>
                 <CopyAddress address={data.accountId} />

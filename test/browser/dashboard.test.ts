@@ -199,8 +199,39 @@ test('money is sent with a confirm step, and the history shows it', async () => 
   await page.getByText('“for lunch”').waitFor({ timeout: 15_000 });
 });
 
+test('a balance counts as verified only when this browser verified it', async () => {
+  const proven = page.locator('.proven');
+  await proven.getByText('verified', { exact: true }).waitFor();
+  await proven.getByText(/block \d+ of chain/).waitFor();
+  const remembered = await page.evaluate(() => Object.keys(localStorage));
+  assert(remembered.some((key) => /^blocktree\.committee\.[0-9a-f]{64}$/.test(key)));
+  const accountId = (await page.locator('.address .path').textContent()) ?? '';
+  const address = new URL(`/ledger/account/${accountId}`, page.url()).href;
+  // A node that shows more than the ledger holds.
+  await page.route(/\/ledger\/accounts\/acorn1[0-9a-z]+$/, async (route) => {
+    const answer = (await (await route.fetch()).json()) as { balanceGrains: string };
+    await route.fulfill({ json: { ...answer, balanceGrains: '99000000000000' } });
+  });
+  await page.goto(address);
+  await proven.getByText('not what is shown').waitFor({ timeout: 15_000 });
+  await page.unrouteAll();
+  // A node that makes up the proof as well.
+  await page.route(/\/ledger\/accounts\/\w+\/proof/, async (route) => {
+    const proof = (await (await route.fetch()).json()) as { row: string };
+    await route.fulfill({ json: { ...proof, row: `01${proof.row.slice(2)}` } });
+  });
+  await page.goto(address);
+  await proven.getByText('not verified').waitFor();
+  await page.unrouteAll();
+  await page.goto(address);
+  await proven.getByText('verified', { exact: true }).waitFor();
+  await visit('Wallet');
+});
+
 test('more than there is cannot be sent, and the page says why', async () => {
-  await page.getByRole('button', { name: 'Send again' }).click();
+  await page
+    .getByLabel('To', { exact: true })
+    .fill((await devnet.cli<{ accountId: string }>(2, 'wallet', 'address')).accountId);
   await page.getByLabel('Amount in acorns').fill('99999999');
   await page.getByText('more than the balance').waitFor();
   assert(await page.getByRole('button', { name: 'Continue' }).isDisabled());
