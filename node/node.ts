@@ -4,7 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { LedgerError } from '../ledger/errors.ts';
 import { type Genesis, genesisFromJson } from '../ledger/genesis.ts';
-import { grains } from '../ledger/grains.ts';
+import { type Grains, grains, parseAcorns } from '../ledger/grains.ts';
 import type { EkId } from '../ledger/ids.ts';
 import { NODES, TPMS } from '../ledger/state/entities.ts';
 import { parseEndorsement } from '../ledger/tpm/endorsement.ts';
@@ -33,6 +33,7 @@ import { Network } from './network/network.ts';
 import { FragmentStore } from './storage/fragment-store.ts';
 import { LevelKeyValues } from './storage/key-values.ts';
 import { guardAdmission } from './tpm/admission.ts';
+import { type IssuerDesk, openIssuer } from './tpm/issuer-desk.ts';
 import { openTpm } from './tpm/open.ts';
 import { OwnerDesk } from './tpm/owner-desk.ts';
 import type { Tpm } from './tpm/tpm.ts';
@@ -70,6 +71,8 @@ export interface BlocktreeNode {
    * Rejects with NodeError `no-tpm`.
    */
   desk(): Promise<OwnerDesk>;
+  /** Endorses chips, where this node is an issuer. */
+  readonly issuer: IssuerDesk | undefined;
   readonly logger: Logger;
   readonly chain: Chain;
   readonly ledger: LedgerNode;
@@ -255,6 +258,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       keys,
       chip,
       desk,
+      issuer: await issuerOf(dataFolder, settings, genesis),
       logger,
       chain,
       ledger,
@@ -368,6 +372,23 @@ export async function openNodeTpm(
   if (device === 'none') return undefined;
   const [, kind, path] = /^(software|unix):(.+)$/.exec(device) ?? [];
   return openTpm(path === undefined ? device : `${kind}:${resolve(dataFolder, path)}`, chainKind);
+}
+
+/** The issuer's desk that the settings ask for. Throws NodeError `bad-configuration`, IssuerError. */
+async function issuerOf(
+  dataFolder: string,
+  settings: Settings,
+  genesis: Genesis,
+): Promise<IssuerDesk | undefined> {
+  const folder = settings['issuer.folder'];
+  if (folder === '') return undefined;
+  let denomination: Grains;
+  try {
+    denomination = parseAcorns(settings['issuer.denomination']);
+  } catch (error) {
+    throw new NodeError('bad-configuration', `issuer.denomination: ${(error as Error).message}`);
+  }
+  return openIssuer(resolve(dataFolder, folder), genesis, denomination);
 }
 
 /** What guards the keys of a node: its TPM, or where it has none a passphrase. Throws NodeError `no-passphrase`. */

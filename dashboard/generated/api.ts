@@ -460,6 +460,70 @@ export interface Operations {
         /** bound to the key of this node */
         readonly here: boolean;
       } | null;
+      readonly issuer: string | null;
+      readonly problem: {
+        readonly code: string;
+        /** why the chip does not answer now, and what to do */
+        readonly detail: string;
+      } | null;
+    };
+  };
+  "GET /tpm/request": {
+    readonly answer: {
+      readonly format: "blocktree tpm request 1";
+      /** the chain to be endorsed for, hex */
+      readonly chainId: string;
+      readonly kind: "tpm2" | "software";
+      /** TPMT_PUBLIC, hex */
+      readonly endorsementKey: string;
+      /** TPMT_PUBLIC, hex */
+      readonly attestationKey: string;
+      readonly certificates: readonly (string)[];
+    };
+  };
+  "POST /tpm/endorsement": {
+    readonly body: {
+      /** address of an issuer’s node, which is asked at once */
+      readonly issuer?: string;
+      readonly answer?: {
+        readonly format: "blocktree tpm endorsement 1";
+        /** as in the request, hex */
+        readonly chainId: string;
+        /** the chip, hex */
+        readonly ekId: string;
+        /** TPMS_ID_OBJECT, hex */
+        readonly credential: string;
+        /** the seed of the credential, encrypted to the chip, hex */
+        readonly encryptedSecret: string;
+        /** the endorsement, encrypted under the secret in the credential, hex */
+        readonly sealedEndorsement: string;
+      };
+    };
+    readonly answer: {
+      readonly kind: "tpm2" | "software" | "none";
+      readonly ekId: string | null;
+      readonly manufacturer: string | null;
+      readonly firmware: string | null;
+      readonly certifiedBy: string | null;
+      readonly endorsement: {
+        /** account, acorn1… */
+        readonly issuerId: string;
+        /** an amount in grains, decimal */
+        readonly denominationGrains: string;
+      } | null;
+      readonly claimed: {
+        /** of the block with the claim */
+        readonly height: number;
+        /** account, acorn1… */
+        readonly accountId: string;
+        /** an amount in grains, decimal */
+        readonly denominationGrains: string;
+        /** by the account of this node */
+        readonly own: boolean;
+        /** bound to the key of this node */
+        readonly here: boolean;
+      } | null;
+      readonly issuer: string | null;
       readonly problem: {
         readonly code: string;
         /** why the chip does not answer now, and what to do */
@@ -613,6 +677,32 @@ export interface Operations {
       readonly transactionId: string;
       /** of the final block */
       readonly height: number;
+    };
+  };
+  "POST /issuer/requests": {
+    readonly body: {
+      readonly format: "blocktree tpm request 1";
+      /** the chain to be endorsed for, hex */
+      readonly chainId: string;
+      readonly kind: "tpm2" | "software";
+      /** TPMT_PUBLIC, hex */
+      readonly endorsementKey: string;
+      /** TPMT_PUBLIC, hex */
+      readonly attestationKey: string;
+      readonly certificates: readonly (string)[];
+    };
+    readonly answer: {
+      readonly format: "blocktree tpm endorsement 1";
+      /** as in the request, hex */
+      readonly chainId: string;
+      /** the chip, hex */
+      readonly ekId: string;
+      /** TPMS_ID_OBJECT, hex */
+      readonly credential: string;
+      /** the seed of the credential, encrypted to the chip, hex */
+      readonly encryptedSecret: string;
+      /** the endorsement, encrypted under the secret in the credential, hex */
+      readonly sealedEndorsement: string;
     };
   };
   "GET /wallet": {

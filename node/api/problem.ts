@@ -43,6 +43,7 @@ const ISSUER_STATUS: Partial<Record<IssuerErrorCode, number>> = {
   'emulator-refused': 403,
   'certificate-untrusted': 403,
   'denomination-changed': 409,
+  'not-an-issuer': 404,
   'not-endorsed': 409,
   overloaded: 503,
   'log-damaged': 500,

@@ -34,6 +34,7 @@ const RULES = {
     'GET /ledger/offers',
     'GET /ledger/periods/:n',
     'POST /sessions',
+    'POST /issuer/requests',
   ],
   viewer: [
     'GET /seat',
@@ -53,10 +54,11 @@ const RULES = {
     'GET /sessions/current',
     'DELETE /sessions/current',
   ],
-  operator: ['POST /host/volumes', 'PATCH /host/volumes/:id', 'DELETE /host/volumes/:id'],
+  operator: ['GET /tpm/request', 'POST /host/volumes', 'PATCH /host/volumes/:id', 'DELETE /host/volumes/:id'],
   owner: [
     'POST /tpm/claim',
     'POST /seat',
+    'POST /tpm/endorsement',
     'POST /wallet/transfers',
     'PUT /host/offer',
     'PUT /files/*',

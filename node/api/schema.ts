@@ -1,4 +1,5 @@
 import { type Static, Type as T, type TSchema } from 'typebox';
+import { ANSWER_FORMAT, REQUEST_FORMAT } from '../tpm/issuance-files.ts';
 
 /** The resources of the REST API: one schema serves checking, the OpenAPI document and the TypeScript types. */
 
@@ -288,11 +289,53 @@ export const TpmStatus = T.Object(
         open,
       ),
     ),
+    issuer: nullable(text('address of the issuer that the settings name')),
     problem: nullable(
       T.Object({ code: T.String(), detail: text('why the chip does not answer now, and what to do') }, open),
     ),
   },
   open,
+);
+
+const hex = (bytesMin: number, bytesMax: number, description: string) =>
+  T.String({
+    pattern: '^[0-9a-f]+$',
+    minLength: 2 * bytesMin,
+    maxLength: 2 * bytesMax,
+    description: `${description}, hex`,
+  });
+export const EndorsementRequest = T.Object(
+  {
+    format: T.Literal(REQUEST_FORMAT),
+    chainId: hex(32, 32, 'the chain to be endorsed for'),
+    kind: T.Union([T.Literal('tpm2'), T.Literal('software')]),
+    endorsementKey: hex(1, 1_024, 'TPMT_PUBLIC'),
+    attestationKey: hex(1, 256, 'TPMT_PUBLIC'),
+    certificates: T.Array(hex(1, 4_096, 'DER; the chip’s first, then any that lead to a root'), {
+      maxItems: 4,
+    }),
+  },
+  open,
+);
+export const EndorsementAnswer = T.Object(
+  {
+    format: T.Literal(ANSWER_FORMAT),
+    chainId: hex(32, 32, 'as in the request'),
+    ekId: hex(32, 32, 'the chip'),
+    credential: hex(1, 256, 'TPMS_ID_OBJECT'),
+    encryptedSecret: hex(256, 256, 'the seed of the credential, encrypted to the chip'),
+    sealedEndorsement: hex(288, 288, 'the endorsement, encrypted under the secret in the credential'),
+  },
+  open,
+);
+export const NewEndorsement = T.Object(
+  {
+    issuer: T.Optional(
+      T.String({ maxLength: 2_048, description: 'address of an issuer’s node, which is asked at once' }),
+    ),
+    answer: T.Optional(EndorsementAnswer),
+  },
+  { ...open, description: 'one of the two' },
 );
 
 export const WalletStatus = T.Object(
@@ -439,5 +482,6 @@ export const CreatedToken = T.Object({ ...Token.properties, token: text('shown o
 export type BlockJson = Static<typeof Block>;
 export type TransactionJson = Static<typeof Transaction>;
 export type ContractJson = Static<typeof Contract>;
+export type EndorsementRequestJson = Static<typeof EndorsementRequest>;
 export type TpmJson = Static<typeof TpmStatus>;
 export type RoleName = Static<typeof Role>;

@@ -22,6 +22,7 @@ import { ApiError, problem, problemOf } from './problem.ts';
 import { RouteTable } from './route-table.ts';
 import { accessRoutes } from './routes/access.ts';
 import { fileRoutes } from './routes/files.ts';
+import { issuerRoutes } from './routes/issuer.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { proofRoutes } from './routes/proofs.ts';
@@ -152,6 +153,7 @@ export async function buildConsole(
       tpmRoutes(routes, node);
       proofRoutes(routes, node);
       seatRoutes(routes, node);
+      issuerRoutes(routes, node);
       ownerRoutes(routes, node);
       accessRoutes(routes, access, SESSION_COOKIE, tls !== undefined);
       await routes.register(async (plugin) => fileRoutes(plugin as unknown as Console, node));

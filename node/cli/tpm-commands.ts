@@ -88,16 +88,47 @@ export function tpmCommands(program: Command, run: Runner): void {
       }),
     );
   tpm
-    .command('request <file>')
-    .description('write a request for an issuer; no node needs to run')
+    .command('request [file]')
+    .description(
+      'have the chip endorsed: by an issuer online, or with a request written to FILE; no node needs to run',
+    )
+    .option('--issuer <address>', "address of an issuer's node (default: tpm.issuer of the settings)")
+    .option(
+      '--certificate <file...>',
+      'certificates (PEM or DER) that the chip does not carry itself, its own first',
+    )
     .action(
-      run(async ({ dataFolder }, file: string) => {
-        await withDesk(dataFolder(), async (desk) => writeFile(file, await desk.request()));
-        return [
-          { file },
-          `wrote ${file}: send it to an issuer, and give the answer to "blocktree tpm claim ANSWER"`,
-        ];
-      }),
+      run(
+        async (
+          { dataFolder },
+          file: string | undefined,
+          options: { issuer?: string; certificate?: string[] },
+        ) => {
+          if (file !== undefined && options.issuer !== undefined)
+            throw new NodeError('bad-configuration', 'expected FILE or --issuer, not both');
+          const folder = dataFolder();
+          const issuer = options.issuer ?? loadSettings(folder, {})['tpm.issuer'];
+          if (file === undefined && issuer === '')
+            throw new NodeError(
+              'bad-configuration',
+              'expected FILE to write the request to, or --issuer ADDRESS',
+            );
+          const certificates = await Promise.all((options.certificate ?? []).map((path) => readFile(path)));
+          if (file !== undefined) {
+            await withDesk(folder, async (desk) => writeFile(file, await desk.request(certificates)));
+            return [
+              { file },
+              `wrote ${file}: send it to an issuer, and give the answer to "blocktree tpm claim ANSWER"`,
+            ];
+          }
+          const endorsement = await withDesk(folder, (desk) => desk.requestFrom(issuer, certificates));
+          const denominationGrains = String(endorsement.denominationGrains);
+          return [
+            { issuer, ekId: endorsement.ekId, denominationGrains },
+            `endorsed with ${acorns(denominationGrains)}; "blocktree tpm claim" claims it`,
+          ];
+        },
+      ),
     );
   tpm
     .command('endorse <request> <answer>')

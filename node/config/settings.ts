@@ -54,6 +54,13 @@ export const SETTINGS = {
     '/dev/tpmrm0',
     'where the TPM is: /dev/tpmrm0, unix:PATH, tcp:127.0.0.1:PORT, software:FILE (dev networks only), or none',
   ),
+  'tpm.issuer': setting('text', '', 'address of a node that endorses the chips of this network'),
+  'issuer.folder': setting(
+    'text',
+    '',
+    'makes this node an issuer: folder with issuer-key, and pinned certificates in issuer/roots/',
+  ),
+  'issuer.denomination': setting('text', '', 'acorns that a chip endorsed by this node brings its owner'),
   'host.automatic': setting(
     'flag',
     false,

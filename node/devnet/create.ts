@@ -5,7 +5,7 @@ import { join, relative, resolve } from 'node:path';
 import { toHex } from '../../ledger/bytes.ts';
 import { isPublicKey, publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { chainIdOf, DEFAULT_PARAMETERS, type Genesis, genesisToJson } from '../../ledger/genesis.ts';
-import { GRAINS_PER_ACORN, grains } from '../../ledger/grains.ts';
+import { formatAcorns, GRAINS_PER_ACORN, grains } from '../../ledger/grains.ts';
 import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
@@ -18,6 +18,8 @@ import { OwnerDesk } from '../tpm/owner-desk.ts';
 /** A development network in a folder: keys, chips, an issuer, the network file, a configuration for each node. */
 
 export const COMMITTEE_MAX = 4;
+/** The node that endorses the chips of those who join later. */
+const ISSUER_NODE = 1;
 /** What a development chip brings its owner. */
 const DENOMINATION = grains(10_000n * GRAINS_PER_ACORN);
 
@@ -189,7 +191,8 @@ port = ${plan.consolePort + n}
 
 [tpm]
 device = "${device(plan, n)}"
-
+issuer = "http://127.0.0.1:${plan.consolePort + ISSUER_NODE}"
+${n === ISSUER_NODE ? `\n[issuer]\nfolder = ".."\ndenomination = "${formatAcorns(DENOMINATION)}"\n` : ''}
 [host]
 automatic = true
 

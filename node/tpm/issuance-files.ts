@@ -7,11 +7,11 @@ import { IssuerError } from './issuer-error.ts';
  * The two small files of an endorsement, as JSON that a person can look at, mail, or send over HTTPS:
  * the owner's request, and the issuer's answer that only the requesting chip can open.
  */
-const REQUEST_FORMAT = 'blocktree tpm request 1';
-const ANSWER_FORMAT = 'blocktree tpm endorsement 1';
+export const REQUEST_FORMAT = 'blocktree tpm request 1';
+export const ANSWER_FORMAT = 'blocktree tpm endorsement 1';
 
 /** Longest file of either kind that is read. */
-const ISSUANCE_FILE_BYTES_MAX = 65_536;
+export const ISSUANCE_FILE_BYTES_MAX = 65_536;
 const CERTIFICATES_MAX = 4;
 
 /** A chip asks to be endorsed for a chain. */
@@ -36,15 +36,18 @@ export interface EndorsementAnswer extends Credential {
 
 type Fields = Record<string, unknown>;
 
-function parseFields(text: string, format: string): Fields {
+/** The JSON of a file. Throws IssuerError `bad-file`. */
+function parseJson(text: string): unknown {
   if (text.length > ISSUANCE_FILE_BYTES_MAX)
     throw new IssuerError('bad-file', `the file is longer than ${ISSUANCE_FILE_BYTES_MAX} bytes`);
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw new IssuerError('bad-file', 'the file is not JSON');
   }
+}
+
+function fieldsOf(value: unknown, format: string): Fields {
   if (typeof value !== 'object' || value === null || (value as Fields).format !== format)
     throw new IssuerError('bad-file', `a "${format}" file expected`);
   return value as Fields;
@@ -74,7 +77,12 @@ export function formatRequest(request: EndorsementRequest): string {
 
 /** Throws IssuerError `bad-file`. */
 export function parseRequest(text: string): EndorsementRequest {
-  const fields = parseFields(text, REQUEST_FORMAT);
+  return readRequest(parseJson(text));
+}
+
+/** A request from its JSON value. Throws IssuerError `bad-file`. */
+export function readRequest(value: unknown): EndorsementRequest {
+  const fields = fieldsOf(value, REQUEST_FORMAT);
   const { kind, certificates } = fields;
   if (kind !== 'tpm2' && kind !== 'software')
     throw new IssuerError('bad-file', '"kind" must be tpm2 or software');
@@ -89,22 +97,26 @@ export function parseRequest(text: string): EndorsementRequest {
   };
 }
 
-export function formatAnswer(answer: EndorsementAnswer): string {
+/** The JSON value of an answer. */
+export function writeAnswer(answer: EndorsementAnswer) {
   const { chainId, ekId } = answer;
-  const file = {
-    format: ANSWER_FORMAT,
+  return {
+    format: ANSWER_FORMAT as typeof ANSWER_FORMAT,
     chainId,
     ekId,
     credential: toHex(answer.credential),
     encryptedSecret: toHex(answer.encryptedSecret),
     sealedEndorsement: toHex(answer.sealedEndorsement),
   };
-  return `${JSON.stringify(file, undefined, 2)}\n`;
+}
+
+export function formatAnswer(answer: EndorsementAnswer): string {
+  return `${JSON.stringify(writeAnswer(answer), undefined, 2)}\n`;
 }
 
 /** Throws IssuerError `bad-file`. */
 export function parseAnswer(text: string): EndorsementAnswer {
-  const fields = parseFields(text, ANSWER_FORMAT);
+  const fields = fieldsOf(parseJson(text), ANSWER_FORMAT);
   return {
     chainId: idOf(fields.chainId, 'chainId') as ChainId,
     ekId: idOf(fields.ekId, 'ekId') as EkId,

@@ -1,24 +1,32 @@
 /** Why no endorsement was made or opened, as stable codes. */
-export type IssuerErrorCode =
-  | 'bad-file'
-  | 'wrong-chain'
-  | 'endorsement-key'
-  | 'software-refused'
-  | 'certificate-missing'
-  | 'certificate-malformed'
-  | 'certificate-other-key'
-  | 'certificate-untrusted'
-  | 'certificate-expired'
-  | 'emulator-refused'
-  | 'denomination-changed'
-  | 'log-damaged'
-  | 'issuer-key'
-  | 'issuer-address'
-  | 'issuer-unreachable'
-  | 'issuer-refused'
-  | 'overloaded'
-  | 'not-endorsed'
-  | 'wrong-chip';
+const ISSUER_ERROR_CODES = [
+  'bad-file',
+  'wrong-chain',
+  'endorsement-key',
+  'software-refused',
+  'certificate-missing',
+  'certificate-malformed',
+  'certificate-other-key',
+  'certificate-untrusted',
+  'certificate-expired',
+  'emulator-refused',
+  'denomination-changed',
+  'log-damaged',
+  'issuer-key',
+  'not-an-issuer',
+  'overloaded',
+  // the owner's side
+  'issuer-address',
+  'issuer-unreachable',
+  'issuer-refused',
+  'not-endorsed',
+  'wrong-chip',
+] as const;
+export type IssuerErrorCode = (typeof ISSUER_ERROR_CODES)[number];
+
+export function isIssuerErrorCode(code: unknown): code is IssuerErrorCode {
+  return ISSUER_ERROR_CODES.includes(code as IssuerErrorCode);
+}
 
 export class IssuerError extends Error {
   readonly code: IssuerErrorCode;

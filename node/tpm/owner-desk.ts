@@ -11,6 +11,7 @@ import { readCertificate } from './certificate.ts';
 import { makeClaim, makeRebind } from './claim-body.ts';
 import { formatRequest, parseAnswer } from './issuance-files.ts';
 import { createRequest, openAnswer } from './issuer.ts';
+import { askIssuer } from './issuer-client.ts';
 import { IssuerError } from './issuer-error.ts';
 import type { Tpm } from './tpm.ts';
 
@@ -84,6 +85,11 @@ export class OwnerDesk {
     const { tpm, chainId } = this.#options;
     const extra = certificates.map((bytes) => Uint8Array.from(readCertificate(bytes).raw));
     return formatRequest(await createRequest(tpm, chainId, extra));
+  }
+
+  /** Request and answer in one go, with an issuer's node. Throws IssuerError, TpmError. */
+  async requestFrom(issuer: string, certificates: readonly Uint8Array[] = []): Promise<Endorsement> {
+    return this.accept(await askIssuer(issuer, await this.request(certificates)));
   }
 
   /** Opens the issuer's answer with the chip and keeps the endorsement. Throws IssuerError, TpmError. */

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { manufactureEmulator, startEmulator } from '../../node/tpm/emulator.ts';
 import { Devnet } from '../support/devnet.ts';
+import { blocktree, Machine, Refusal } from '../support/machine.ts';
 import { until } from '../support/until.ts';
 
 /** `blocktree devnet --tpm emulator`: real processes, each node with an emulated chip of its own. */
@@ -66,6 +68,54 @@ test('the network stores a file as any other does', async () => {
   await devnet.cli(5, 'put', path, 'letter');
   await devnet.cli(5, 'get', 'letter', join(devnet.folder, 'back.txt'));
   assert.equal(readFileSync(join(devnet.folder, 'back.txt'), 'utf8'), 'to whom it may concern\n');
+});
+
+test('a newcomer with a chip of its own is endorsed by one request to the issuer’s node, and claims', async () => {
+  const chipsFolder = join(devnet.folder, 'devnet/chips');
+  const [own, foreign] = [join(devnet.folder, 'own'), join(devnet.folder, 'foreign')];
+  await manufactureEmulator(own, join(chipsFolder, 'authority'));
+  await manufactureEmulator(foreign, join(devnet.folder, 'foreign-authority'));
+  const settings = await devnet.cli<Record<string, readonly string[]>>(1, 'config', 'show');
+  const enter = (home: string, spec: string, consolePort: string) =>
+    blocktree([
+      ...['--data', home, 'init', '--network', join(devnet.folder, 'devnet/network.json')],
+      ...[
+        '--tpm-device',
+        spec,
+        '--tpm-issuer',
+        devnet.url(1),
+        '--link-host',
+        '127.0.0.1',
+        '--link-port',
+        '0',
+      ],
+      ...['--link-seeds', (settings['link.seeds'] ?? []).join(','), '--console-port', consolePort],
+    ]);
+  const chips = [await startEmulator(own), await startEmulator(foreign)];
+  const homes = chips.map((_, i) => join(devnet.folder, `home-${i}`));
+  const consolePort = String(Number(new URL(devnet.url(1)).port) + 50);
+  const machine = new Machine(homes[0] as string, Number(consolePort));
+  try {
+    for (const [i, { spec }] of chips.entries()) await enter(homes[i] as string, spec, consolePort);
+    await machine.cli('tpm', 'request');
+    await assert.rejects(
+      blocktree(['--data', homes[1] as string, 'tpm', 'request']),
+      (error) => error instanceof Refusal && error.code === 'emulator-refused',
+    );
+    await machine.start();
+    await machine.cli('tpm', 'claim');
+    const { claimed } = await machine.cli<ChipStatus>('tpm', 'info');
+    assert.equal(claimed?.denominationGrains, '10000000000000');
+    await machine.cli(
+      'wallet',
+      'send',
+      (await devnet.cli<{ accountId: string }>(2, 'wallet', 'address')).accountId,
+      '1',
+    );
+  } finally {
+    await machine.stop();
+    await Promise.all(chips.map((chip) => chip.stop()));
+  }
 });
 
 test('nodes and chips end with the process that started them, however it ends', async () => {

@@ -1,9 +1,18 @@
 import { accountAddress } from '../../../ledger/ids.ts';
 import { TPMS } from '../../../ledger/state/entities.ts';
 import type { BlocktreeNode } from '../../node.ts';
+import { ISSUANCE_FILE_BYTES_MAX } from '../../tpm/issuance-files.ts';
 import { TpmError } from '../../tpm/tpm.ts';
 import type { Console } from '../console.ts';
-import { Sent, type TpmJson, TpmStatus } from '../schema.ts';
+import { ApiError } from '../problem.ts';
+import {
+  EndorsementRequest,
+  type EndorsementRequestJson,
+  NewEndorsement,
+  Sent,
+  type TpmJson,
+  TpmStatus,
+} from '../schema.ts';
 
 /** The chip of this node: what it says of itself, and the steps to its claim. */
 export function tpmRoutes(app: Console, node: BlocktreeNode): void {
@@ -11,6 +20,41 @@ export function tpmRoutes(app: Console, node: BlocktreeNode): void {
     '/tpm',
     { config: { role: 'viewer' }, schema: { tags: ['tpm'], response: { 200: TpmStatus } } },
     () => tpmStatus(node),
+  );
+  app.get(
+    '/tpm/request',
+    {
+      config: { role: 'operator' },
+      schema: {
+        tags: ['tpm'],
+        description: 'The request for an issuer, to be sent as a file.',
+        response: { 200: EndorsementRequest },
+      },
+    },
+    async () => JSON.parse(await (await node.desk()).request()) as EndorsementRequestJson,
+  );
+  app.post(
+    '/tpm/endorsement',
+    {
+      config: { role: 'owner' },
+      bodyLimit: ISSUANCE_FILE_BYTES_MAX,
+      schema: {
+        tags: ['tpm'],
+        description:
+          'Has the chip endorsed by an issuer’s node, or takes the answer that an issuer sent as a file.',
+        body: NewEndorsement,
+        response: { 200: TpmStatus },
+      },
+    },
+    async (request) => {
+      const { issuer, answer } = request.body;
+      if ((issuer === undefined) === (answer === undefined))
+        throw new ApiError(400, 'bad-request', 'expected "issuer" or "answer", one of the two');
+      const desk = await node.desk();
+      if (issuer !== undefined) await desk.requestFrom(issuer);
+      else await desk.accept(JSON.stringify(answer));
+      return tpmStatus(node);
+    },
   );
   app.post(
     '/tpm/claim',
@@ -36,11 +80,13 @@ const NOTHING = {
 
 async function tpmStatus(node: BlocktreeNode): Promise<TpmJson> {
   const { chip, keys } = node;
-  if (chip === undefined) return { ...NOTHING, kind: 'none', ekId: null, claimed: null };
+  const issuer = node.options.settings['tpm.issuer'] || null;
+  if (chip === undefined) return { ...NOTHING, kind: 'none', ekId: null, claimed: null, issuer };
   const claim = node.chain.state.read(TPMS, chip.ekId);
   const status = {
     kind: chip.tpm.kind,
     ekId: chip.ekId,
+    issuer,
     claimed:
       claim === undefined
         ? null
