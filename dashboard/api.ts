@@ -26,6 +26,7 @@ export type NetworkNode = Item<'GET /ledger/nodes'>;
 export type Job = Item<'GET /jobs'>;
 export type Peer = Item<'GET /peers'>;
 export type Alert = Item<'GET /alerts'>;
+export type Seat = Answer<'GET /seat'>;
 export type TpmStatus = Answer<'GET /tpm'>;
 export type Token = Item<'GET /tokens'>;
 

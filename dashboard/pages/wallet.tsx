@@ -1,6 +1,6 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import qrcode from 'qrcode-generator';
-import { call, type TpmStatus, useApi } from '../api.ts';
+import { call, type Seat, type TpmStatus, useApi } from '../api.ts';
 import { acorns, parseAcorns } from '../format.ts';
 import { Proven } from '../proven.tsx';
 import { Act, Amount, Badge, Card, Figure, Id, Show } from '../ui.tsx';
@@ -233,6 +233,7 @@ function Chip({ tpm, reload }: { tpm: TpmStatus; reload: () => void }) {
 export function Wallet() {
   const wallet = useApi<{ accountId: string; balanceGrains: string; waiting: number }>('/wallet');
   const tpm = useApi<TpmStatus>('/tpm', []);
+  const seat = useApi<Seat>('/seat');
   return (
     <div class="grid">
       <Card title="Balance">
@@ -245,6 +246,11 @@ export function Wallet() {
                   <Amount grains={data.balanceGrains} />
                 </p>
                 <Proven accountId={data.accountId} shownGrains={data.balanceGrains} />
+                {seat.data && seat.data.bondGrains !== '0' && (
+                  <p class="note">
+                    and <Amount grains={seat.data.bondGrains} /> locked as the bond of this node's seat
+                  </p>
+                )}
                 {data.waiting > 0 && <p class="note">{data.waiting} transactions on their way</p>}
                 <p class="path">{data.accountId}</p>
                 <CopyAddress address={data.accountId} />
