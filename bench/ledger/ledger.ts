@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { atLeast, type BenchOptions, below, type Measurement } from '../measure.ts';
+import { atLeast, type BenchOptions, below, type Measurement, quantile } from '../measure.ts';
+import { measureCatchUp, measureFinality } from './finality.ts';
 import { nativeLimit } from './native-limit.ts';
 import { benchGenesis } from './prepared-ledger.ts';
 import { measureThroughput } from './throughput.ts';
@@ -7,6 +8,43 @@ import { measureThroughput } from './throughput.ts';
 /** The ledger's numbers, one after another. */
 export async function* benchLedger(options: BenchOptions): AsyncGenerator<Measurement> {
   yield* throughput(options);
+  yield* finality(options);
+  yield* catchUp(options);
+}
+
+async function* finality({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
+  for (const seats of quick ? [1, 4] : [1, 4, 7]) {
+    progress(`finality among ${seats}`);
+    const latenciesMs = await measureFinality({
+      folder: join(folder, `finality-${seats}`),
+      seats,
+      transfers: quick ? 8 : 210,
+    });
+    const p50 = quantile(latenciesMs, 0.5);
+    const aim = seats === 4 ? { aim: below(p50, 100) } : {};
+    yield { name: `finality p50, ${seats} processes with fsync`, value: p50, unit: 'ms', ...aim };
+    yield {
+      name: `finality p99, ${seats} processes with fsync`,
+      value: quantile(latenciesMs, 0.99),
+      unit: 'ms',
+    };
+  }
+}
+
+async function* catchUp({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
+  progress('catching up');
+  const transfersPerBlock = 10;
+  const { blocksPerSecond, transfersPerSecond } = await measureCatchUp({
+    folder: join(folder, 'catch-up'),
+    blocks: quick ? 10 : 1_000,
+    transfersPerBlock,
+  });
+  yield {
+    name: `blocks of ${transfersPerBlock} transfers in catch-up`,
+    value: blocksPerSecond,
+    unit: '/s',
+  };
+  yield { name: 'transfers in catch-up', value: transfersPerSecond, unit: '/s' };
 }
 
 async function* throughput({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {

@@ -1,0 +1,69 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePorts, MemberProcess } from './members.ts';
+import { benchGenesis, benchNode, prepareLedger } from './prepared-ledger.ts';
+
+/** Time from the moment a wallet sends a transfer until it is final and durable there, among real processes on loopback. */
+
+export async function measureFinality(plan: {
+  readonly folder: string;
+  readonly seats: number;
+  readonly transfers: number;
+}): Promise<readonly number[]> {
+  const { folder, seats, transfers } = plan;
+  const members = await startMembers(folder, seats, seats);
+  try {
+    // Code that runs for the first time, and links that are still being made, say nothing of finality.
+    await Promise.all(members.map((member) => member.send(Math.ceil(transfers / 10), 1)));
+    const latenciesMs: number[] = [];
+    for (const member of members) latenciesMs.push(...(await member.send(Math.ceil(transfers / seats), 1)));
+    return latenciesMs;
+  } finally {
+    await Promise.all(members.map((member) => member.stop()));
+  }
+}
+
+/** Blocks a second at which a node that knows nothing but the genesis comes to the end of a chain. */
+export async function measureCatchUp(plan: {
+  readonly folder: string;
+  readonly blocks: number;
+  readonly transfersPerBlock: number;
+}): Promise<{ blocksPerSecond: number; transfersPerSecond: number }> {
+  const { blocks, folder, transfersPerBlock } = plan;
+  const ports = await freePorts(2);
+  const start = (index: number): Promise<MemberProcess> =>
+    MemberProcess.start({ folder: join(folder, String(index)), index, seats: 1, ports });
+  await prepareLedger(join(folder, '0'), benchGenesis(1), [benchNode(0)], 1);
+  cpSync(join(folder, '0'), join(folder, '1'), { recursive: true });
+  const member = await start(0);
+  let follower: MemberProcess | undefined;
+  try {
+    await member.send(blocks, transfersPerBlock);
+    const height = await member.height();
+    follower = await start(1);
+    const startMs = Date.now();
+    const seconds = ((await follower.reach(height)) - startMs) / 1_000;
+    return {
+      blocksPerSecond: (height - 1) / seconds,
+      transfersPerSecond: (blocks * transfersPerBlock) / seconds,
+    };
+  } finally {
+    await follower?.stop();
+    await member.stop();
+  }
+}
+
+async function startMembers(folder: string, count: number, seats: number): Promise<readonly MemberProcess[]> {
+  const ports = await freePorts(count);
+  const genesis = benchGenesis(seats);
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  const made = join(folder, 'made');
+  await prepareLedger(made, genesis, numbers.map(benchNode), count);
+  return Promise.all(
+    numbers.map((index) => {
+      const own = join(folder, String(index));
+      cpSync(made, own, { recursive: true });
+      return MemberProcess.start({ folder: own, index, seats, ports });
+    }),
+  );
+}
