@@ -25,12 +25,12 @@ export interface VerifyPoolOptions {
 const THREADS_MAX = 4;
 /** Fewer signatures than this are verified on the spot: half a millisecond. */
 const WORTH_A_MESSAGE = 8;
-/** Signatures a batch: about ten milliseconds of work. */
-const BATCH_CHECKS = 200;
-/** Batches handed to a thread at a time, so that it never waits for a busy event loop. */
-const BATCHES_PER_THREAD = 4;
-/** Batches that wait for a thread; 40 blocks of 2,000 transfers. */
-const WAITING_MAX = 400;
+/** Signatures a message: about ten milliseconds of work. */
+const MESSAGE_CHECKS = 200;
+/** Messages handed to a thread at a time, so that it never waits for a busy event loop. */
+const MESSAGES_PER_THREAD = 4;
+/** Batches that wait for a thread; a hundred blocks of 2,000 transfers. */
+const WAITING_MAX = 1_000;
 const DEADLINE_MS = 10_000;
 const IDLE_MS = 30_000;
 /** After this many crashes without a batch between them no thread is started again. */
@@ -38,6 +38,7 @@ const CRASHES_MAX = 3;
 /** Signatures verified here between two breaths of the event loop. */
 const SLICE_CHECKS = 100;
 
+/** Signatures of one caller, at most as many as a message takes. */
 interface Batch {
   readonly checks: readonly SignatureCheck[];
   resolve(verdicts: Uint8Array): void;
@@ -46,8 +47,8 @@ interface Batch {
 
 interface Thread {
   readonly worker: Worker;
-  /** What it was given, oldest first: answers come in that order. */
-  readonly batches: Batch[];
+  /** What it was given, oldest message first: answers come in that order. */
+  readonly messages: (readonly Batch[])[];
   deadline: NodeJS.Timeout | undefined;
   error: Error | undefined;
 }
@@ -55,6 +56,7 @@ interface Thread {
 export class VerifyPool {
   readonly #options: Required<VerifyPoolOptions>;
   readonly #threads = new Set<Thread>();
+  readonly #urgent: Batch[] = [];
   readonly #waiting: Batch[] = [];
   #crashes = 0;
   #idle: NodeJS.Timeout | undefined;
@@ -71,24 +73,22 @@ export class VerifyPool {
   }
 
   /**
-   * Whether each signature holds, in order. `urgent` ones overtake the others. Rejects with NodeError `not-running`
+   * Whether each signature holds, in order. `urgent` ones overtake those that are not. Rejects with NodeError `not-running`
    * once the pool is closed.
    */
   async verify(checks: readonly SignatureCheck[], urgent = false): Promise<readonly boolean[]> {
     if (this.#closed) throw closed();
     if (checks.length < WORTH_A_MESSAGE) return Array.from(verifyPacked(packChecks(checks)), Boolean);
+    const queue = urgent ? this.#urgent : this.#waiting;
     const batches: Promise<Uint8Array>[] = [];
-    const added: Batch[] = [];
-    for (let at = 0; at < checks.length; at += BATCH_CHECKS) {
-      const part = checks.slice(at, at + BATCH_CHECKS);
+    for (let at = 0; at < checks.length; at += MESSAGE_CHECKS) {
+      const part = checks.slice(at, at + MESSAGE_CHECKS);
       batches.push(
-        this.#waiting.length + added.length >= WAITING_MAX || this.#crashes >= CRASHES_MAX
+        queue.length >= WAITING_MAX || this.#crashes >= CRASHES_MAX
           ? this.#verifyHere(part)
-          : new Promise((resolve, reject) => added.push({ checks: part, resolve, reject })),
+          : new Promise((resolve, reject) => queue.push({ checks: part, resolve, reject })),
       );
     }
-    if (urgent) this.#waiting.unshift(...added);
-    else this.#waiting.push(...added);
     this.#dispatch();
     return (await Promise.all(batches)).flatMap((verdicts) => Array.from(verdicts, Boolean));
   }
@@ -99,27 +99,25 @@ export class VerifyPool {
     clearTimeout(this.#idle);
     const threads = [...this.#threads];
     this.#threads.clear();
-    for (const { reject } of [
-      ...this.#waiting.splice(0),
-      ...threads.flatMap((thread) => thread.batches.splice(0)),
-    ])
+    const given = threads.flatMap((thread) => thread.messages.splice(0).flat());
+    for (const { reject } of [...this.#urgent.splice(0), ...this.#waiting.splice(0), ...given])
       reject(closed());
     await Promise.all(threads.map((thread) => this.#end(thread)));
   }
 
   #dispatch(): void {
     clearTimeout(this.#idle);
-    while (this.#waiting.length > 0) {
+    while (this.#urgent.length + this.#waiting.length > 0) {
       const thread = this.#leastBusy();
       if (thread === undefined) return;
-      const batch = this.#waiting.shift() as Batch;
-      thread.batches.push(batch);
+      const message = this.#nextMessage();
+      thread.messages.push(message);
       thread.worker.ref();
-      if (thread.batches.length === 1) this.#setDeadline(thread);
-      const packed = packChecks(batch.checks);
+      if (thread.messages.length === 1) this.#setDeadline(thread);
+      const packed = packChecks(message.flatMap(({ checks }) => checks));
       thread.worker.postMessage(packed, [packed.buffer]);
     }
-    if ([...this.#threads].every(({ batches }) => batches.length === 0)) {
+    if ([...this.#threads].every(({ messages }) => messages.length === 0)) {
       this.#idle = setTimeout(() => {
         for (const thread of this.#threads) void this.#end(thread);
         this.#threads.clear();
@@ -128,27 +126,45 @@ export class VerifyPool {
     }
   }
 
-  /** The thread with the fewest batches, a new one before one that is busy; none when all have enough. */
+  /** Batches for one message: those of small blocks travel together. */
+  #nextMessage(): readonly Batch[] {
+    const message: Batch[] = [];
+    let room = MESSAGE_CHECKS;
+    for (;;) {
+      const queue = this.#urgent.length > 0 ? this.#urgent : this.#waiting;
+      const [batch] = queue;
+      if (batch === undefined || batch.checks.length > room) return message;
+      queue.shift();
+      message.push(batch);
+      room -= batch.checks.length;
+    }
+  }
+
+  /** The thread with the fewest messages, a new one before one that is busy; none when all have enough. */
   #leastBusy(): Thread | undefined {
-    const [best] = [...this.#threads].sort((a, b) => a.batches.length - b.batches.length);
-    if (best !== undefined && best.batches.length === 0) return best;
+    const [best] = [...this.#threads].sort((a, b) => a.messages.length - b.messages.length);
+    if (best !== undefined && best.messages.length === 0) return best;
     if (this.#threads.size < this.#options.threads) return this.#start();
-    return best !== undefined && best.batches.length < BATCHES_PER_THREAD ? best : undefined;
+    return best !== undefined && best.messages.length < MESSAGES_PER_THREAD ? best : undefined;
   }
 
   #start(): Thread {
     const thread: Thread = {
       worker: this.#options.start(),
-      batches: [],
+      messages: [],
       deadline: undefined,
       error: undefined,
     };
     thread.worker.unref();
     thread.worker.on('message', (verdicts: Uint8Array) => {
       this.#crashes = 0;
-      thread.batches.shift()?.resolve(verdicts);
       clearTimeout(thread.deadline);
-      if (thread.batches.length > 0) this.#setDeadline(thread);
+      let at = 0;
+      for (const { checks, resolve } of thread.messages.shift() ?? []) {
+        resolve(verdicts.subarray(at, at + checks.length));
+        at += checks.length;
+      }
+      if (thread.messages.length > 0) this.#setDeadline(thread);
       else thread.worker.unref();
       if (!this.#closed) this.#dispatch();
     });
@@ -170,17 +186,17 @@ export class VerifyPool {
     await thread.worker.terminate();
   }
 
-  /** A thread that ended: the batch it was at is verified here, for it may be the cause; the others go to another. */
+  /** A thread that ended: the message it was at is verified here, for it may be the cause; the others go to another. */
   #gone(thread: Thread): void {
     clearTimeout(thread.deadline);
     if (!this.#threads.delete(thread)) return;
     this.#crashes++;
     this.#options.onCrash(thread.error);
-    const [suspect, ...others] = thread.batches.splice(0);
-    const here = this.#crashes >= CRASHES_MAX ? [...others, ...this.#waiting.splice(0)] : [];
-    if (here.length === 0) this.#waiting.unshift(...others);
-    for (const batch of suspect === undefined ? here : [suspect, ...here])
-      this.#verifyHere(batch.checks).then(batch.resolve, batch.reject);
+    const [suspect = [], ...others] = thread.messages.splice(0);
+    this.#urgent.unshift(...others.flat());
+    const here = [...suspect];
+    if (this.#crashes >= CRASHES_MAX) here.push(...this.#urgent.splice(0), ...this.#waiting.splice(0));
+    for (const { checks, resolve, reject } of here) this.#verifyHere(checks).then(resolve, reject);
     this.#dispatch();
   }
 
