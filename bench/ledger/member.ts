@@ -19,8 +19,8 @@ export interface MemberPlan {
 export type MemberRequest =
   /** Sends transfers, `atOnce` at a time, and waits until they are final; answers with how long each took, in ms. */
   | { readonly kind: 'send'; readonly times: number; readonly atOnce: number }
-  /** Answers with the wall time at which the block at `height` was final here. */
-  | { readonly kind: 'reach'; readonly height: number }
+  /** Answers with the blocks a second that became final here, from the first commit until the block at `height`. */
+  | { readonly kind: 'follow'; readonly height: number }
   | { readonly kind: 'height' };
 
 export type MemberAnswer = { readonly latenciesMs: readonly number[] } | { readonly value: number };
@@ -56,23 +56,25 @@ async function send(times: number, atOnce: number): Promise<readonly number[]> {
   return latenciesMs;
 }
 
-async function reach(height: number): Promise<number> {
-  while (chain.final.height < height)
-    await new Promise<void>((resolve) => {
-      const off = ledger.onFinal(() => {
-        off();
-        resolve();
-      });
+async function follow(height: number): Promise<number> {
+  const commits: { height: number; ms: number }[] = [];
+  await new Promise<void>((resolve) => {
+    ledger.onFinal(() => {
+      commits.push({ height: chain.final.height, ms: performance.now() });
+      if (chain.final.height >= height) resolve();
     });
-  return Date.now();
+  });
+  const [first, last] = [commits[0], commits.at(-1)];
+  if (first === undefined || last === undefined) return Number.NaN;
+  return (1_000 * (last.height - first.height)) / (last.ms - first.ms);
 }
 
 async function answer(request: MemberRequest): Promise<MemberAnswer> {
   switch (request.kind) {
     case 'send':
       return { latenciesMs: await send(request.times, request.atOnce) };
-    case 'reach':
-      return { value: await reach(request.height) };
+    case 'follow':
+      return { value: await follow(request.height) };
     case 'height':
       return { value: chain.final.height };
   }

@@ -45,9 +45,9 @@ export class MemberProcess {
     return 'latenciesMs' in answer ? answer.latenciesMs : [];
   }
 
-  /** Wall time at which the block at `height` was final there. */
-  async reach(height: number): Promise<number> {
-    return this.#number({ kind: 'reach', height });
+  /** Blocks a second that become final there, from the first commit until the block at `height`. */
+  async follow(height: number): Promise<number> {
+    return this.#number({ kind: 'follow', height });
   }
 
   async height(): Promise<number> {
