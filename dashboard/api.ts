@@ -212,6 +212,11 @@ function read(path: string, changed: () => void): () => void {
   };
 }
 
+/** Fetches again whatever a piece of the page reads of `path`, any part or page of it: the owner has just changed it. */
+export function refresh(path: string): void {
+  for (const resource of resources.values()) if (resource.path.startsWith(path)) load(resource);
+}
+
 /** A resource that is fetched again (at most every 0.6 s) when one of the named events comes, and on reconnection. */
 export function useApi<T>(path: string | undefined, refreshOn: readonly string[] = ['block']): Loaded<T> {
   const [, changed] = useReducer((count: number, _: undefined) => count + 1, 0);

@@ -47,17 +47,17 @@ export function Paged<T>({
                 disabled={turned.length === 0}
                 onClick={() => setTurned((pages) => pages.slice(0, -1))}
               >
-                ← Newer
+                ← Back
               </button>
               <span class="note" aria-live="polite">
-                {turned.length === 0 ? 'the newest' : `page ${turned.length + 1}`}
+                page {turned.length + 1}
               </span>
               <button
                 type="button"
                 disabled={nextCursor === null || waits}
                 onClick={() => nextCursor !== null && setTurned((pages) => [...pages, nextCursor])}
               >
-                Older →
+                More →
               </button>
             </div>
           )}

@@ -269,6 +269,8 @@ export interface Operations {
       readonly limit?: number;
       /** only those of this renter or host */
       readonly account?: string;
+      /** on which the account must be */
+      readonly side?: "renter" | "host";
     };
     readonly answer: {
       readonly items: readonly ({
@@ -816,6 +818,11 @@ export interface Operations {
     readonly answer: undefined;
   };
   "GET /host/contracts": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+    };
     readonly answer: {
       readonly items: readonly ({
         /** 64 hex digits */
@@ -1028,6 +1035,13 @@ export interface Operations {
     readonly answer: undefined;
   };
   "GET /files": {
+    readonly query: {
+      /** nextCursor of the page before */
+      readonly cursor?: string;
+      readonly limit?: number;
+      /** only the file of this name */
+      readonly name?: string;
+    };
     readonly answer: {
       readonly items: readonly ({
         readonly name: string;
@@ -1043,6 +1057,8 @@ export interface Operations {
         };
         /** at hosts, parity included */
         readonly storedBytes: number;
+        /** its part of all that is stored at hosts, who are paid by size; 0 to 1 */
+        readonly shareOfCost: number;
         readonly health: {
           readonly state: "healthy" | "degraded" | "lost";
           readonly fragmentsAlive: number;
@@ -1076,6 +1092,8 @@ export interface Operations {
       };
       /** at hosts, parity included */
       readonly storedBytes: number;
+      /** its part of all that is stored at hosts, who are paid by size; 0 to 1 */
+      readonly shareOfCost: number;
       readonly health: {
         readonly state: "healthy" | "degraded" | "lost";
         readonly fragmentsAlive: number;

@@ -5,12 +5,14 @@ import {
   fileUrl,
   type Job,
   type Page,
+  refresh,
   type StoredFile,
   type StoredFileHealth,
   useApi,
   useEvents,
 } from '../api.ts';
 import { bytes, dateTime } from '../format.ts';
+import { Paged } from '../paged.tsx';
 import { Act, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 import { Contracts } from './storage.tsx';
 
@@ -87,12 +89,17 @@ function Repairs() {
   );
 }
 
-/** Hosts are paid by size, so a file's part of the cost is its part of what lies at hosts. */
-function share(storedBytes: number, files: readonly StoredFile[]): string {
-  const total = files.reduce((sum, file) => sum + file.storedBytes, 0);
-  if (total === 0) return '–';
-  const percent = (100 * storedBytes) / total;
-  return percent > 0 && percent < 0.1 ? 'under 0.1 %' : `${percent.toFixed(1)} %`;
+/** Whether there is a file of this name; when that cannot be learnt, the node decides at the end. */
+async function isTaken(name: string): Promise<boolean> {
+  const found = await call<Page<StoredFile>>('GET', `/files?name=${encodeURIComponent(name)}`).catch(
+    () => undefined,
+  );
+  return (found?.items.length ?? 0) > 0;
+}
+
+/** A file's part of what hosts are paid. */
+function share(part: number): string {
+  return part > 0 && part < 0.001 ? 'under 0.1 %' : `${(100 * part).toFixed(1)} %`;
 }
 
 /** The hosts of a file, asked for only when somebody wants to know. */
@@ -124,11 +131,7 @@ function Where({ name }: { name: string }) {
 }
 
 export function Files() {
-  const files = useApi<Page<StoredFile>>('/files', ['audit', 'job']);
   const wallet = useApi<{ accountId: string }>('/wallet', []);
-  const contracts = useApi<Page<Contract>>(
-    wallet.data && `/ledger/contracts?account=${wallet.data.accountId}&limit=200`,
-  );
   const [uploads, setUploads] = useState<readonly Upload[]>([]);
   const [over, setOver] = useState(false);
   const [confirming, setConfirming] = useState<string>();
@@ -156,7 +159,7 @@ export function Files() {
     };
     setUploads((before) => [...before.filter(({ name }) => name !== upload.name), upload]);
     // The node refuses it too, but only after the browser has begun to send.
-    if (!overwrite && files.data?.items.some(({ name }) => name === upload.name)) {
+    if (!overwrite && (await isTaken(upload.name))) {
       upload.taken = true;
       upload.error = TAKEN;
       setUploads((before) => [...before]);
@@ -164,7 +167,7 @@ export function Files() {
     }
     await send(file, upload, overwrite, () => setUploads((before) => [...before]));
     if (upload.error === undefined) setUploads((before) => before.filter((one) => one !== upload));
-    files.reload();
+    refresh('/files');
   };
   const add = async (list: readonly File[]): Promise<void> => {
     for (const file of list) await put(file, false);
@@ -240,8 +243,8 @@ export function Files() {
         </div>
       </section>
       <Card title="Files" wide>
-        <Show from={files}>
-          {({ items }) =>
+        <Paged<StoredFile> path="/files?limit=25" name="files" refreshOn={['audit', 'job']}>
+          {(items) =>
             items.length === 0 ? (
               <Empty title="No files yet">
                 What you store here is cut into fragments on several hosts; any few of them bring it back.
@@ -271,7 +274,7 @@ export function Files() {
                       </Badge>
                       <Where name={file.name} />
                     </td>
-                    <td title={`${bytes(file.storedBytes)} at hosts`}>{share(file.storedBytes, items)}</td>
+                    <td title={`${bytes(file.storedBytes)} at hosts`}>{share(file.shareOfCost)}</td>
                     <td class="whole">{dateTime(file.createdAt)}</td>
                     <td class="actions">
                       {confirming === file.name ? (
@@ -280,7 +283,9 @@ export function Files() {
                             danger
                             label="Delete for good"
                             run={() =>
-                              call('DELETE', fileUrl(file.name).replace('/api/v1', '')).then(files.reload)
+                              call('DELETE', fileUrl(file.name).replace('/api/v1', '')).then(() =>
+                                refresh('/files'),
+                              )
                             }
                           />
                           <button type="button" onClick={() => setConfirming(undefined)}>
@@ -302,18 +307,16 @@ export function Files() {
               </Table>
             )
           }
-        </Show>
+        </Paged>
       </Card>
       <Repairs />
       <Card title="Contracts that I pay for" wide>
-        <Show from={contracts}>
-          {({ items }) => (
-            <Contracts
-              items={items.filter(({ renterId }) => renterId === wallet.data?.accountId)}
-              side="renter"
-            />
-          )}
-        </Show>
+        <Paged<Contract>
+          path={wallet.data && `/ledger/contracts?account=${wallet.data.accountId}&side=renter&limit=15`}
+          name="contracts"
+        >
+          {(items) => <Contracts items={items} side="renter" />}
+        </Paged>
       </Card>
     </div>
   );

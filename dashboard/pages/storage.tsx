@@ -10,6 +10,7 @@ import {
   type Volume,
 } from '../api.ts';
 import { acorns, bytes, clock, parseAcorns, plainAcorns, when } from '../format.ts';
+import { Paged } from '../paged.tsx';
 import { Act, Amount, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 
 const GIB = 2 ** 30;
@@ -226,7 +227,6 @@ export function Storage() {
   const volumes = useApi<Page<Volume>>('/host/volumes', ['payment']);
   const offer = useApi<{ offer: Offer | null }>('/host/offer', []);
   const status = useApi<Status>('/status');
-  const contracts = useApi<Page<Contract>>('/host/contracts');
   const audits = useApi<Page<Audit>>('/host/audits', ['audit']);
   const [folder, setFolder] = useState('');
   const [size, setSize] = useState('100');
@@ -286,7 +286,9 @@ export function Storage() {
         </Show>
       </Card>
       <Card title="Contracts that this node keeps" wide>
-        <Show from={contracts}>{({ items }) => <Contracts items={items} side="host" />}</Show>
+        <Paged<Contract> path="/host/contracts?limit=15" name="contracts">
+          {(items) => <Contracts items={items} side="host" />}
+        </Paged>
       </Card>
       <Card title="Audits of my hosts" wide>
         <Show from={audits}>

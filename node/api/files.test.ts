@@ -113,6 +113,47 @@ test('HEAD tells the size of the whole, and sends nothing', async () => {
   assert.equal(answer.rawPayload.length, 0);
 });
 
+test('files are listed page by page, each once and with its share of the cost', async () => {
+  const names: string[] = [];
+  let shares = 0;
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const query: string = cursor === '' ? '' : `&cursor=${cursor}`;
+    const answer = (await fixture.as('viewer', 'GET', `/files?limit=3${query}`)).json();
+    assert(answer.items.length <= 3);
+    for (const { name, shareOfCost } of answer.items) {
+      names.push(name);
+      shares += shareOfCost;
+    }
+    ({ nextCursor: cursor } = answer);
+  }
+  const all = (await fixture.as('viewer', 'GET', '/files?limit=200')).json().items;
+  assert(names.length > 6);
+  assert.deepEqual(
+    names,
+    all.map(({ name }: { name: string }) => name),
+  );
+  assert(Math.abs(shares - 1) < 1e-9);
+  const one = (await fixture.as('viewer', 'GET', '/files?name=movie')).json();
+  assert.deepEqual(
+    one.items.map(({ name }: { name: string }) => name),
+    ['movie'],
+  );
+});
+
+test('contracts are listed by side, and pages go on past those that are left out', async () => {
+  const { accountId } = (await fixture.as('viewer', 'GET', '/wallet')).json();
+  const list = async (query: string) =>
+    (await fixture.as('viewer', 'GET', `/ledger/contracts?account=${accountId}&${query}`)).json();
+  const renter = await list('side=renter');
+  assert(renter.items.length > 1);
+  assert(renter.items.every((one: { renterId: string }) => one.renterId === accountId));
+  assert.deepEqual((await list('side=host')).items, []);
+  const first = await list('side=renter&limit=1');
+  const second = await list(`side=renter&limit=1&cursor=${first.nextCursor}`);
+  assert.deepEqual([...first.items, ...second.items], renter.items.slice(0, 2));
+});
+
 test('a file that cannot be read says so instead of sending half of it', async () => {
   const { files } = fixture.node;
   const lost = await put('lost', 'soon gone', 'text/plain');

@@ -3,6 +3,8 @@ import { ApiError } from './problem.ts';
 /** Lists in pages: a cursor names the last item of the page before, so that pages stay whole while the list grows. */
 
 const PAGE_ITEMS = 50;
+/** Rows that are looked at for one page, shown or left out. */
+const ROWS_READ_MAX = 2_000;
 
 export interface PageRequest {
   readonly cursor?: string;
@@ -21,7 +23,10 @@ export function checkedCursor(cursor: string | undefined, form: RegExp): string 
   return cursor;
 }
 
-/** One page of what `read` gives after a cursor, which is asked for one row more than is shown to learn whether there is another page. */
+/**
+ * One page of what `read` gives after a cursor. A row that `present` makes nothing of is left out; the page then goes on
+ * with later rows, and may be short, or empty, with a cursor, where very many are left out.
+ */
 export async function pageOf<Row, Item>(
   { cursor, limit = PAGE_ITEMS }: PageRequest,
   form: RegExp,
@@ -29,11 +34,39 @@ export async function pageOf<Row, Item>(
   keyOf: (row: Row) => string,
   present: (row: Row) => Item | undefined,
 ): Promise<PageOf<Item>> {
-  const rows = await read(checkedCursor(cursor, form), limit + 1);
-  const shown = rows.slice(0, limit);
-  const last = rows.length > limit ? shown.at(-1) : undefined;
-  return {
-    items: shown.flatMap((row) => present(row) ?? []),
-    nextCursor: last === undefined ? null : keyOf(last),
-  };
+  const items: Item[] = [];
+  let after = checkedCursor(cursor, form);
+  for (let seen = 0; ; ) {
+    // One more than is wanted tells whether there is another page.
+    const rows = await read(after, limit + 1);
+    for (const row of rows) {
+      if (items.length === limit) return { items, nextCursor: after ?? null };
+      const item = present(row);
+      if (item !== undefined) items.push(item);
+      after = keyOf(row);
+    }
+    if (rows.length <= limit) return { items, nextCursor: null };
+    seen += rows.length;
+    if (seen >= ROWS_READ_MAX) return { items, nextCursor: after ?? null };
+  }
+}
+
+/** A page of rows that are at hand, by a name of theirs that need not fit into an address. */
+export function pageOfNamed<Row, Item>(
+  request: PageRequest,
+  rows: readonly Row[],
+  nameOf: (row: Row) => string,
+  present: (row: Row) => Item | undefined,
+): Promise<PageOf<Item>> {
+  const sorted = [...rows].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  return pageOf(
+    request,
+    /^[\w-]{1,4000}$/,
+    async (after, limit) => {
+      const name = after === undefined ? '' : Buffer.from(after, 'base64url').toString('utf8');
+      return sorted.filter((row) => nameOf(row) > name).slice(0, limit);
+    },
+    (row) => Buffer.from(nameOf(row), 'utf8').toString('base64url'),
+    present,
+  );
 }

@@ -32,7 +32,7 @@ export const page = <S extends TSchema>(item: S) =>
   );
 
 export const PageQuery = T.Object({
-  cursor: T.Optional(T.String({ maxLength: 300, description: 'nextCursor of the page before' })),
+  cursor: T.Optional(T.String({ maxLength: 4_000, description: 'nextCursor of the page before' })),
   limit: T.Optional(T.Integer({ minimum: 1, maximum: 200, default: 50 })),
 });
 
@@ -428,6 +428,9 @@ export const File = T.Object(
     sha256: HexHash,
     redundancy: T.Object({ data: T.Integer(), parity: T.Integer(), weak: T.Boolean() }, open),
     storedBytes: count('at hosts, parity included'),
+    shareOfCost: T.Number({
+      description: 'its part of all that is stored at hosts, who are paid by size; 0 to 1',
+    }),
     health: Health,
   },
   open,

@@ -9,6 +9,8 @@ import { pinnedFetch } from './pinned-fetch.ts';
 
 /** Talks to a running node over its REST API, with the owner token of its data folder. */
 
+const PAGE_ITEMS = 200;
+
 /** An answer of the node that is a problem. */
 export class RemoteProblem extends Error {
   readonly code: string;
@@ -78,6 +80,21 @@ export class Client {
 
   async get<T>(path: string): Promise<T> {
     return (await (await this.request('GET', path)).json()) as T;
+  }
+
+  /** All items of a list, page by page. */
+  async all<Item>(path: string): Promise<Item[]> {
+    const items: Item[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const query: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const page: { items: Item[]; nextCursor: string | null } = await this.get(
+        `${path}?limit=${PAGE_ITEMS}${query}`,
+      );
+      items.push(...page.items);
+      cursor = page.nextCursor;
+    }
+    return items;
   }
 
   async send<T>(

@@ -136,7 +136,7 @@ export function fileCommands(program: Command, run: Runner): void {
     .description('list the files')
     .action(
       run(async ({ client }) => {
-        const { items } = await client.get<{ items: FileJson[] }>('/files');
+        const items = await client.all<FileJson>('/files');
         const rows = items.map((file) => [
           file.name,
           bytes(file.sizeBytes),
@@ -170,7 +170,7 @@ export function fileCommands(program: Command, run: Runner): void {
     .description('show one file and where its fragments are')
     .action(
       run(async ({ client }, name: string) => {
-        const { items } = await client.get<{ items: FileJson[] }>('/files');
+        const items = await client.all<FileJson>('/files');
         const file = items.find((one) => one.name === name.normalize('NFC'));
         if (file === undefined)
           throw new NodeError('not-found', `there is no file "${name}"; see "blocktree ls"`);

@@ -190,17 +190,15 @@ export function ownerCommands(program: Command, run: Runner): void {
     .description('list the contracts that this node keeps')
     .action(
       run(async ({ client }) => {
-        const { items } = await client.get<{
-          items: {
-            id: string;
-            state: string;
-            sizeBytes: number;
-            paidStorageGrains: string;
-            paidEgressGrains: string;
-            missedPeriods: number;
-            endPeriod: number;
-            nextPeriod: number;
-          }[];
+        const items = await client.all<{
+          id: string;
+          state: string;
+          sizeBytes: number;
+          paidStorageGrains: string;
+          paidEgressGrains: string;
+          missedPeriods: number;
+          endPeriod: number;
+          nextPeriod: number;
         }>('/host/contracts');
         const rows = items.map((one) => [
           short(one.id),

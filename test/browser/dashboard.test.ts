@@ -261,8 +261,8 @@ test('older blocks and older payments are turned to page by page, and back', asy
   const turn = async (name: string, rows: string): Promise<void> => {
     const pages = page.getByRole('group', { name: `Pages of ${name}` });
     const texts = () => page.getByRole('region', { name: rows }).getByRole('row').allInnerTexts();
-    await pages.getByText('the newest').waitFor();
-    await pages.getByRole('button', { name: 'Older →' }).click();
+    await pages.getByText('page 1').waitFor();
+    await pages.getByRole('button', { name: 'More →' }).click();
     await pages.getByText('page 2').waitFor();
     await page.waitForFunction(() => document.querySelector('[aria-busy=true]') === null);
     const second = await texts();
@@ -270,8 +270,8 @@ test('older blocks and older payments are turned to page by page, and back', asy
     const since = await height();
     await until(async () => (await height()) > since + 2, 15_000, 'further blocks');
     assert.deepEqual(await texts(), second);
-    await pages.getByRole('button', { name: '← Newer' }).click();
-    await pages.getByText('the newest').waitFor();
+    await pages.getByRole('button', { name: '← Back' }).click();
+    await pages.getByText('page 1').waitFor();
   };
   await visit('Ledger');
   await turn('blocks', 'Blocks');

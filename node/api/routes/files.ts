@@ -8,8 +8,9 @@ import { isWeak, parseScheme } from '../../../market/files/scheme.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { type ByteRange, isUnchanged, rangeOf } from '../byte-range.ts';
 import type { Console } from '../console.ts';
+import { pageOfNamed } from '../paging.ts';
 import { time } from '../present.ts';
-import { File, page } from '../schema.ts';
+import { File, PageQuery, page } from '../schema.ts';
 
 const READ_BYTES = 1_048_576;
 /** Progress of one upload is told at most this often: it is a picture of now, and not worth more. */
@@ -21,13 +22,18 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
 
-  const present = (manifest: Manifest) => ({
+  const storedBytesOf = ({ slabs }: Manifest): number =>
+    slabs.reduce((sum, slab) => sum + slab.fragments.length * FRAGMENT_BYTES, 0);
+  const allStoredBytes = (manifests: readonly Manifest[]): number =>
+    manifests.reduce((sum, manifest) => sum + storedBytesOf(manifest), 0);
+  const present = (manifest: Manifest, allBytes: number) => ({
     name: manifest.name,
     sizeBytes: manifest.sizeBytes,
     createdAt: time(manifest.createdMs),
     sha256: manifest.contentHash,
     redundancy: { ...manifest.scheme, weak: isWeak(manifest.scheme) },
-    storedBytes: manifest.slabs.reduce((sum, slab) => sum + slab.fragments.length * FRAGMENT_BYTES, 0),
+    storedBytes: storedBytesOf(manifest),
+    shareOfCost: allBytes === 0 ? 0 : storedBytesOf(manifest) / allBytes,
     health: files.health(manifest),
   });
   const wanted = (name: string): Manifest => {
@@ -50,12 +56,27 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
   };
   const viewer = { config: { role: 'viewer' as const } };
   const owner = { config: { role: 'owner' as const } };
+  const FilesQuery = T.Object({
+    ...PageQuery.properties,
+    name: T.Optional(T.String({ maxLength: 3_100, description: 'only the file of this name' })),
+  });
   const fileParams = T.Object({ '*': T.String({ maxLength: 3_100 }) });
 
-  app.get('/files', { ...viewer, schema: { tags: ['files'], response: { 200: page(File) } } }, async () => ({
-    items: (await files.list()).map(present),
-    nextCursor: null,
-  }));
+  app.get(
+    '/files',
+    { ...viewer, schema: { tags: ['files'], querystring: FilesQuery, response: { 200: page(File) } } },
+    async (request) => {
+      const all = await files.list();
+      const allBytes = allStoredBytes(all);
+      const { name: only } = request.query;
+      return pageOfNamed(
+        request.query,
+        only === undefined ? all : all.filter(({ name }) => name === only.normalize('NFC')),
+        ({ name }) => name,
+        (manifest) => present(manifest, allBytes),
+      );
+    },
+  );
 
   app.put(
     '/files/*',
@@ -88,7 +109,7 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
           app.feed.tell('job', { kind: 'upload', name, sentBytes, totalBytes });
         },
       });
-      return reply.code(201).send(present(manifest));
+      return reply.code(201).send(present(manifest, allStoredBytes(await files.list())));
     },
   );
 

@@ -23,6 +23,7 @@ import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/l
 import { tryOut } from '../../ledger/try-out.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
+import { pageOfContracts } from '../contract-pages.ts';
 import { type PageRequest, pageOf } from '../paging.ts';
 import {
   presentBlock,
@@ -55,7 +56,6 @@ const TREE_DEPTH_MAX = 200;
 /** What the cursors of the lists look like: keys of the index or of the state. */
 const HEIGHT = /^\d{1,15}$/;
 const HISTORY_KEY = /^\d{12}\.\d{6}[io]$/;
-const CONTRACT_KEY = /^\d{12}\.\d{6}$/;
 const NODE_ID = /^[0-9a-f]{66}$/;
 
 /** Reading the ledger is for everybody. */
@@ -90,11 +90,13 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
         HEIGHT,
         async (after, limit) => {
           const top = Math.min(chain.final.height, after === undefined ? Infinity : Number(after) - 1);
-          const heights = Array.from({ length: Math.max(0, Math.min(limit, top + 1)) }, (_, i) => top - i);
-          return heights.flatMap((height) => store.idAt(height) ?? []);
+          return Array.from({ length: Math.max(0, Math.min(limit, top + 1)) }, (_, i) => top - i);
         },
-        (id) => String(blockAt(id)?.height),
-        blockAt,
+        String,
+        (height) => {
+          const id = store.idAt(height);
+          return id === undefined ? undefined : blockAt(id);
+        },
       ),
   );
 
@@ -257,20 +259,19 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
         querystring: T.Object({
           ...PageQuery.properties,
           account: T.Optional(T.String({ maxLength: 120, description: 'only those of this renter or host' })),
+          side: T.Optional(
+            T.Union([T.Literal('renter'), T.Literal('host')], {
+              description: 'on which the account must be',
+            }),
+          ),
         }),
         response: { 200: page(Contract) },
       },
     },
     async (request) => {
-      const { account } = request.query;
-      const prefix = account === undefined ? 'contracts/' : `contracts-of/${parseAccountAddress(account)}/`;
-      return pageOf(
-        request.query,
-        CONTRACT_KEY,
-        (after, limit) => store.indexRange<ContractId>(prefix, { limit, reverse: true, after }),
-        ({ key }) => key,
-        ({ value }) => presentContract(node, value),
-      );
+      const { account, side } = request.query;
+      const id = account === undefined ? undefined : parseAccountAddress(account);
+      return pageOfContracts(node, request.query, id, side);
     },
   );
 
@@ -287,11 +288,12 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
     },
   );
 
-  const nodes = (request: PageRequest) => {
+  const nodes = (request: PageRequest, onlyOffering = false) => {
     const members = new Set(chain.seats.map((seat) => seat.nodeId));
     const present = ([id, row]: readonly [string, Uint8Array]) => {
       const nodeId = id as NodeId;
       const entry = decode(NODES.codec, row, 'a node');
+      if (onlyOffering && entry.storageOffer === undefined) return undefined;
       const notes = node.book.notes(nodeId);
       const rating =
         entry.storageOffer === undefined ? undefined : scoreOf(notes, entry.storageOffer.collateralPercent);
@@ -325,10 +327,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   app.get(
     '/ledger/offers',
     { ...anybody, schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
-    async (request) => {
-      const { items, nextCursor } = await nodes(request.query);
-      return { items: items.filter(({ offer }) => offer !== null), nextCursor };
-    },
+    (request) => nodes(request.query, true),
   );
 
   app.get(

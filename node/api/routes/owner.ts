@@ -1,7 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { Type as T } from 'typebox';
 import { grains } from '../../../ledger/grains.ts';
-import type { ContractId } from '../../../ledger/ids.ts';
 import { accountAddress, nodeAddress, parseAccountAddress } from '../../../ledger/ids.ts';
 import { priceAt } from '../../../ledger/state/contract-terms.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
@@ -10,7 +9,8 @@ import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { alertsOf } from '../alerts.ts';
 import type { Console } from '../console.ts';
-import { presentContract, presentOffer, presentSums, time } from '../present.ts';
+import { pageOfContracts } from '../contract-pages.ts';
+import { presentOffer, presentSums, time } from '../present.ts';
 import { ApiError, notFound } from '../problem.ts';
 import {
   Alert,
@@ -20,6 +20,7 @@ import {
   Job,
   NewVolume,
   Offer,
+  PageQuery,
   Peer,
   page,
   Sent,
@@ -154,21 +155,10 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
     },
   );
 
-  const contractIds = async (): Promise<readonly ContractId[]> =>
-    (
-      await chain.store.indexRange<ContractId>(`contracts-of/${accountId}/`, {
-        limit: CONTRACTS_SHOWN,
-        reverse: true,
-      })
-    ).map(({ value }) => value);
   app.get(
     '/host/contracts',
-    { ...viewer, schema: { tags: ['host'], response: { 200: page(Contract) } } },
-    async () => {
-      const own = accountAddress(accountId);
-      const items = (await contractIds()).flatMap((id) => presentContract(node, id) ?? []);
-      return { items: items.filter(({ hostAccountId }) => hostAccountId === own), nextCursor: null };
-    },
+    { ...viewer, schema: { tags: ['host'], querystring: PageQuery, response: { 200: page(Contract) } } },
+    (request) => pageOfContracts(node, request.query, accountId, 'host'),
   );
   app.get(
     '/host/earnings',
