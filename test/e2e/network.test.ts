@@ -114,6 +114,10 @@ test('a host that dies is penalised and repaired away; with another gone everyth
     14 * PERIOD_MS,
     'the penalty of the dead host',
   );
+  const audits = await resource<{ items: { hostNodeId: string; ok: boolean }[] }>(1, '/host/audits');
+  assert(audits.items.some(({ hostNodeId, ok }) => hostNodeId === six && !ok));
+  const alerts = await resource<{ items: { id: string }[] }>(1, '/alerts');
+  assert(alerts.items.some(({ id }) => id === `host/${six}`));
   const repaired = async (): Promise<boolean> => {
     const { hosts, health } = await devnet.cli<{ hosts: { nodeId: string }[]; health: { state: string } }>(
       1,
