@@ -83,6 +83,7 @@ export interface HostLink {
     added: readonly Hash[],
     removed: readonly Hash[],
   ): Promise<Uint8Array>;
+  signClose(host: NodeId, contractId: ContractId, egressBytes: number): Promise<Uint8Array>;
   challenge(
     host: NodeId,
     contractId: ContractId,

@@ -186,7 +186,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     await host.open();
     const link = hostLink(network);
     const book = new HostBook(store, view);
-    const contractor = new Contractor({ ledger: view, wallet, link, store });
+    const contractor = new Contractor({ ledger: view, wallet, link, store, accountSecret });
     const pool = new SlabPool();
     opened.push(() => pool.close());
     const files = new FileStore({

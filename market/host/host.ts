@@ -18,6 +18,7 @@ import {
 } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
 import {
+  closeDigest,
   type LeafProof,
   revisionDigest,
   type StorageOffer,
@@ -295,6 +296,21 @@ export class Host {
     this.#checkHeld(added);
     await this.#propose(revision.contractId, revision.root, list);
     return sign(revisionDigest(this.#ledger.chainId, revision), this.#nodeSecret);
+  }
+
+  /** Signs that a contract ends now, which the renter could have by taking everything out. Throws MarketError. */
+  async signClose(renter: AccountId, contractId: ContractId, egressBytes: number): Promise<Uint8Array> {
+    const contract = this.#ledger.contract(contractId);
+    if (contract?.renterId !== renter || contract.hostAccountId !== this.#ledger.accountId)
+      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
+    if (this.#ledger.period() <= contract.startPeriod)
+      throw new MarketError('bad-terms', 'a contract can be closed after its first period');
+    if (egressBytes < contract.egressBytes)
+      throw new MarketError(
+        'bad-terms',
+        `expected at least the ${contract.egressBytes} bytes of the last receipt`,
+      );
+    return sign(closeDigest(this.#ledger.chainId, contractId, egressBytes), this.#nodeSecret);
   }
 
   async #propose(owner: string, root: Hash, list: FragmentList): Promise<void> {

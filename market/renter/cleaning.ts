@@ -1,4 +1,4 @@
-import type { Hash, NodeId } from '../../ledger/ids.ts';
+import type { ContractId, Hash, NodeId } from '../../ledger/ids.ts';
 import type { Manifest } from '../files/manifest.ts';
 import type { HostLink, MarketLedger } from '../interfaces.ts';
 import { type Arrivals, nameOf } from './arrivals.ts';
@@ -10,25 +10,28 @@ export interface CleaningOptions {
   readonly contractor: Contractor;
   readonly arrivals: Arrivals;
   manifests(): Promise<readonly Manifest[]>;
+  /** Bytes got under a contract so far. */
+  egressBytes(id: ContractId): Promise<number>;
 }
 
 /**
  * Takes out of the contracts what no file needs: fragments of files that were removed, of places that a repair left, of
  * uploads that a crash cut off. What is garbage follows from the contracts and the manifests alone, so nothing stays paid
  * because somebody forgot to note it, and nothing that came back is taken for what it was before.
- * Resolves to the number of fragments taken out. Hosts that cannot be reached wait for the next time.
+ * A contract with nothing in it is closed. Resolves to the number of fragments taken out. Hosts that cannot be reached wait for the next time.
  */
 export function takeOutGarbage(options: CleaningOptions): Promise<number> {
-  const { ledger, link, contractor, arrivals, manifests } = options;
+  const { ledger, link, contractor, arrivals, manifests, egressBytes } = options;
   return arrivals.watch(async () => {
     // The lists first: what is in them now, and wanted, is in a manifest or arriving.
-    const kept: { readonly host: NodeId; readonly list: readonly Hash[] }[] = [];
+    const kept: { readonly id: ContractId; readonly host: NodeId; readonly list: readonly Hash[] }[] = [];
     let failure: unknown;
     for (const { id, contract } of await ledger.contractsOf('renter')) {
       const host = ledger.hostNodeOf(contract);
-      if (!link.reachable(host) || ledger.period() >= contract.endPeriod) continue;
+      const period = ledger.period();
+      if (!link.reachable(host) || period <= contract.startPeriod || period >= contract.endPeriod) continue;
       try {
-        kept.push({ host, list: contractor.listOf(id, contract) });
+        kept.push({ id, host, list: contractor.listOf(id, contract) });
       } catch (error) {
         failure ??= error;
       }
@@ -38,9 +41,10 @@ export function takeOutGarbage(options: CleaningOptions): Promise<number> {
       for (const { fragments } of slabs)
         for (const { host, root } of fragments) needed.add(nameOf(host, root));
     // From here to the wishes nothing waits: what arrives later is added after it was taken out.
-    const taking = kept.map(async ({ host, list }) => {
+    const taking = kept.map(async ({ id, host, list }) => {
       const garbage = list.filter((root) => !needed.has(nameOf(host, root)) && !arrivals.has(host, root));
       if (garbage.length > 0) await contractor.commit(host, [], garbage);
+      else if (list.length === 0) await contractor.close(host, await egressBytes(id));
       return garbage.length;
     });
     let count = 0;

@@ -1,3 +1,4 @@
+import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { type Grains, grains } from '../../ledger/grains.ts';
 import type { ContractId, Hash, NodeId } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES, LEAVES_PER_FRAGMENT } from '../../ledger/merkle.ts';
@@ -8,7 +9,13 @@ import {
   reservedStorageGrains,
 } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
-import type { BodyOf, StorageOffer, StorageRevision, StorageTerms } from '../../ledger/transaction.ts';
+import {
+  type BodyOf,
+  closeDigest,
+  type StorageOffer,
+  type StorageRevision,
+  type StorageTerms,
+} from '../../ledger/transaction.ts';
 import { codeOf, MarketError } from '../errors.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
 import { addedCollateralMost, ROOTS_MAX } from '../host/host.ts';
@@ -34,8 +41,10 @@ const ROOTS_PER_REVISION = ROOTS_MAX / 2;
 interface Wish {
   readonly added: readonly Hash[];
   readonly removed: readonly Hash[];
-  /** The end that a renewal asks for. */
+  /** A renewal: a later end. */
   readonly extend: boolean;
+  /** The contract ends when nothing is left in it; the bytes that were got under it. */
+  readonly closeEgressBytes: number | undefined;
   resolve(): void;
   reject(error: Error): void;
 }
@@ -45,12 +54,13 @@ export interface ContractorOptions {
   readonly wallet: MarketWallet;
   readonly link: HostLink;
   readonly store: KeyValues;
+  readonly accountSecret: Uint8Array;
 }
 
 export class Contractor {
   readonly #options: ContractorOptions;
   readonly #wishes = new Map<NodeId, Wish[]>();
-  readonly #running = new Map<NodeId, Promise<void>>();
+  readonly #running = new Set<NodeId>();
   /** Roots of lists whose transaction is under way, and how many. */
   readonly #submitting = new Map<Hash, number>();
 
@@ -67,24 +77,37 @@ export class Contractor {
     const total = Math.max(added.length, removed.length, 1);
     for (let at = 0; at < total; at += ROOTS_PER_REVISION) {
       const part = (roots: readonly Hash[]): readonly Hash[] => roots.slice(at, at + ROOTS_PER_REVISION);
-      parts.push(this.#wish(host, part(added), part(removed), false));
+      parts.push(this.#wish(host, { added: part(added), removed: part(removed) }));
     }
     await Promise.all(parts);
   }
 
   /** Gives the contract with a host a later end. */
   renew(host: NodeId): Promise<void> {
-    return this.#wish(host, [], [], true);
+    return this.#wish(host, { extend: true });
   }
 
-  #wish(host: NodeId, added: readonly Hash[], removed: readonly Hash[], extend: boolean): Promise<void> {
+  /** Ends the contract with a host, if nothing is in it and nothing comes: what is left of the escrow is the renter's again. */
+  close(host: NodeId, egressBytes: number): Promise<void> {
+    return this.#wish(host, { closeEgressBytes: egressBytes });
+  }
+
+  #wish(host: NodeId, wanted: Partial<Omit<Wish, 'resolve' | 'reject'>>): Promise<void> {
     return new Promise((resolve, reject) => {
       const wishes = this.#wishes.get(host) ?? [];
       this.#wishes.set(host, wishes);
-      wishes.push({ added, removed, extend, resolve, reject });
+      wishes.push({
+        added: [],
+        removed: [],
+        extend: false,
+        closeEgressBytes: undefined,
+        ...wanted,
+        resolve,
+        reject,
+      });
       if (this.#running.has(host)) return;
-      const run = this.#run(host).finally(() => this.#running.delete(host));
-      this.#running.set(host, run);
+      this.#running.add(host);
+      void this.#run(host);
     });
   }
 
@@ -93,7 +116,10 @@ export class Contractor {
       // One turn of the event loop, so that what is asked at once goes together.
       await new Promise((resolve) => setImmediate(resolve));
       const wishes = this.#take(host);
-      if (wishes.length === 0) return;
+      if (wishes.length === 0) {
+        this.#running.delete(host);
+        return;
+      }
       try {
         await this.#fulfil(host, wishes);
         for (const wish of wishes) wish.resolve();
@@ -118,10 +144,10 @@ export class Contractor {
 
   async #fulfil(host: NodeId, wishes: readonly Wish[]): Promise<void> {
     const { ledger } = this.#options;
-    let added = wishes.flatMap((wish) => wish.added);
-    const wanted = new Set(added);
+    const wanted = new Set(wishes.flatMap((wish) => wish.added));
     const removed = wishes.flatMap((wish) => wish.removed).filter((root) => !wanted.has(root));
     const extend = wishes.some((wish) => wish.extend);
+    const closing = wishes.find((wish) => wish.closeEgressBytes !== undefined)?.closeEgressBytes;
     for (let attempt = 1; ; attempt++) {
       try {
         const live = ledger.contractBetween(ledger.accountId, host);
@@ -129,16 +155,17 @@ export class Contractor {
         if (live === undefined || !usable) {
           if (live !== undefined)
             throw new MarketError('contract-ended', 'the contract with this host is about to end');
-          if (added.length === 0) return;
-          await this.#open(host, added);
+          if (wanted.size === 0) return;
+          await this.#open(host, [...wanted]);
         } else {
           const list = this.listOf(live.id, live.contract);
           // An earlier attempt may have become final after all.
           const present = new Set(list);
-          added = added.filter((root) => !present.has(root));
+          const added = [...wanted].filter((root) => !present.has(root));
           const still = removed.filter((root) => present.has(root));
-          if (added.length === 0 && still.length === 0 && !extend) return;
-          await this.#revise(host, live.id, live.contract, list, added, still);
+          if (added.length > 0 || still.length > 0 || extend)
+            await this.#revise(host, live.id, live.contract, list, added, still);
+          else if (closing !== undefined && list.length === 0) await this.#close(host, live.id, closing);
         }
         return;
       } catch (error) {
@@ -212,6 +239,13 @@ export class Contractor {
     await this.#submit(next, { kind: 'storage.revise', ...revision, hostSignature });
     const before = newestRoot(contract).root;
     if (before !== root) await this.#forget(before);
+  }
+
+  async #close(host: NodeId, contractId: ContractId, egressBytes: number): Promise<void> {
+    const { ledger, link, wallet, accountSecret } = this.#options;
+    const hostSignature = await link.signClose(host, contractId, egressBytes);
+    const renterSignature = sign(closeDigest(ledger.chainId, contractId, egressBytes), accountSecret);
+    await wallet.submit({ kind: 'storage.close', contractId, egressBytes, renterSignature, hostSignature });
   }
 
   /** Keeps the list, then sends what commits to it. */

@@ -226,7 +226,7 @@ export class FileStore {
     }
   }
 
-  /** Takes out of the contracts what no file needs. Resolves to the number of fragments taken out. */
+  /** Takes out of the contracts what no file needs, and closes those with nothing left. Resolves to the number of fragments taken out. */
   clean(): Promise<number> {
     const { ledger, link, contractor } = this.#options;
     return takeOutGarbage({
@@ -235,6 +235,7 @@ export class FileStore {
       contractor,
       arrivals: this.#arrivals,
       manifests: () => this.list(),
+      egressBytes: (id) => this.egressBytes(id),
     });
   }
 }

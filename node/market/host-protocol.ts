@@ -62,6 +62,7 @@ const revisionRequest = P.struct({
   added: boundedList(ROOTS_MAX, hashCodec),
   removed: boundedList(ROOTS_MAX, hashCodec),
 });
+const closeRequest = P.struct({ contractId: contractIdCodec, egressBytes: safeU64 });
 const challengeRequest = P.struct({
   contractId: contractIdCodec,
   revision: P.U32BE,
@@ -102,6 +103,10 @@ export function hostLink(network: Pick<Network, 'connected' | 'request'>): HostL
         encode(revisionRequest, { revision, added: [...added], removed: [...removed] }, 'revision'),
         { deadlineMs: SIGN_MS },
       ),
+    signClose: (host, contractId, egressBytes) =>
+      network.request(host, KIND.signClose, encode(closeRequest, { contractId, egressBytes }, 'closing'), {
+        deadlineMs: SIGN_MS,
+      }),
     async challenge(host, contractId, revision, leaves) {
       const body = encode(challengeRequest, { contractId, revision, leaves: [...leaves] }, 'challenge');
       return decode(
@@ -143,6 +148,10 @@ export function serveHost(
   network.handle(KIND.signRevision, 80 * ROOTS_MAX, (peer, body) => {
     const { revision, added, removed } = decode(revisionRequest, body, 'a revision and fragments');
     return host.signRevision(renterOf(peer), revision, added, removed);
+  });
+  network.handle(KIND.signClose, 64, (peer, body) => {
+    const { contractId, egressBytes } = decode(closeRequest, body, 'a closing');
+    return host.signClose(renterOf(peer), contractId as ContractId, egressBytes);
   });
   network.handle(KIND.challenge, 128, async (peer, body) => {
     const { contractId, revision, leaves } = decode(challengeRequest, body, 'a challenge');

@@ -125,6 +125,7 @@ export class MarketNode {
       this.steps.push({ what, detail });
       if (this.#burn()) return never();
       const acting = act();
+      acting.catch(() => undefined); // Nobody may be left to hear of it.
       if (this.#burn()) return never();
       const [outcome] = await Promise.allSettled([acting]);
       if (isDead()) return never();
@@ -151,7 +152,7 @@ export class MarketNode {
     });
     const ledger = new LedgerWorldView(world.ledger, person, () => Date.now());
     const book = new HostBook(store, ledger);
-    const contractor = new Contractor({ ledger, wallet, link, store });
+    const contractor = new Contractor({ ledger, wallet, link, store, accountSecret: person.accountSecret });
     const now = () => Date.now();
     const files = new FileStore({
       ledger,

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { bytesOf, pieces, readAll } from '../../test/support/content.ts';
+import { MarketWorld } from '../../test/support/market-world.ts';
+
+let world: MarketWorld;
+afterEach(() => world.close());
+
+const SCHEME = { data: 1, parity: 1 };
+const put = (name: string) =>
+  world.finish(world.renter.files.put(name, pieces(bytesOf(name, 50_000)), { scheme: SCHEME }));
+const contracts = () => world.hosts.filter((host) => world.contract(world.renter, host) !== undefined);
+
+test('what was removed is not paid from the next period on; what stays, stays', async () => {
+  world = await MarketWorld.open({ hosts: 3 });
+  const { renter } = world;
+  for (const name of ['a', 'b', 'c']) await put(name);
+  await world.periods(2);
+  await world.finish(renter.files.remove('a'));
+  await world.finish(renter.files.remove('b'));
+  const revised = () => world.events.filter(({ kind }) => kind === 'contract-revised').length;
+  const before = revised();
+  await world.periods(1);
+  assert.deepEqual(await world.orphans(renter), []);
+  assert.equal(revised() - before, contracts().length, 'more than one revision a contract');
+  await world.periods(2);
+  assert.deepEqual(await world.finish(readAll(renter.files, 'c')), bytesOf('c', 50_000));
+});
+
+test('with nothing left a contract is closed, and the escrow comes back', async () => {
+  world = await MarketWorld.open({ hosts: 3 });
+  const { renter, hosts } = world;
+  const balance = () => world.ledger.balance(renter.person);
+  const before = balance();
+  const collateral = hosts.map((host) => world.ledger.balance(host.person));
+  await put('a');
+  assert(contracts().length > 0);
+  const escrow = contracts().reduce(
+    (sum, host) => sum + (world.contract(renter, host)?.contract.escrowGrains ?? 0n),
+    0n,
+  );
+  await world.periods(1);
+  await world.finish(readAll(renter.files, 'a'));
+  await world.finish(renter.files.remove('a'));
+  await world.until(() => contracts().length === 0, 'the contracts to close', 5);
+  const cost = before - balance();
+  assert(
+    cost > 0n && cost < escrow / 50n,
+    `keeping a file for a moment cost ${cost} of an escrow of ${escrow}`,
+  );
+  for (const [i, host] of hosts.entries()) {
+    assert(world.ledger.balance(host.person) >= (collateral[i] as bigint), 'a host lost by it');
+    assert.deepEqual(world.missed(host), []);
+  }
+  assert(world.events.every((event) => event.kind !== 'contract-ended' || event.how === 'closed'));
+  await put('b');
+  assert.deepEqual(await world.finish(readAll(renter.files, 'b')), bytesOf('b', 50_000));
+  assert.equal(world.ledger.imbalance(), 0n);
+});
