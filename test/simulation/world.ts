@@ -125,6 +125,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   // Who loses its log must abstain and counts as faulty until its epoch ends.
   const logLosses = without.has('lost logs') ? 0 : dice.shape.whole(0, faulty - byzantineCount);
 
+  const misfortune = dice.shape.pick(['lost log', 'old backup'] as const);
+
   const ids = Array.from({ length: count + followers }, (_, i) => keys.nodeId(i));
   const all: Seat[] = ids.map((nodeId, i) => ({
     seatId: hashId<Hash>(sha256(utf8(`seat ${i}`))),
@@ -151,15 +153,25 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const acknowledged = new Set<number>();
   const votes = new Map<string, string>();
 
+  /** Honest nodes whose disk was set back to an older copy. */
+  const setBack = new Set<NodeId>();
+
   /** Every vote that an honest node puts on the wire is held against all it sent before. */
   const watch = (vote: Vote): void => {
     const key = (type: string): string => `${vote.signer}.${vote.epoch}.${vote.view}.${type}`;
     const value = vote.position === undefined ? 'null' : positionKey(vote.position);
     const before = votes.get(key(vote.type));
-    if (before !== undefined && before !== value) violate(`${vote.type} twice in view ${vote.view}`);
     votes.set(key(vote.type), value);
-    if (votes.has(key('nullify')) && votes.has(key('finalize')))
-      violate(`nullify and finalize in view ${vote.view}`);
+    const contradiction =
+      before !== undefined && before !== value
+        ? `${vote.type} twice in view ${vote.view}`
+        : votes.has(key('nullify')) && votes.has(key('finalize'))
+          ? `nullify and finalize in view ${vote.view}`
+          : undefined;
+    if (contradiction === undefined) return;
+    // A vote that reached nobody whom it asks, nobody can tell it of: it counts among the faulty.
+    if (setBack.has(vote.signer)) bump('contradictions after a restored backup');
+    else violate(contradiction);
   };
 
   // ---- links
@@ -184,7 +196,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
 
   class Node {
     readonly id: NodeId;
-    readonly disk: Disk;
+    disk: Disk;
+    #backup: Disk | undefined;
     readonly #misbehaviour: ByzantineNode | undefined;
     /** How far this node's clock is off. */
     skewMs = 0;
@@ -241,6 +254,26 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
       this.#unsynced = [];
       this.#wakeMs = Number.POSITIVE_INFINITY;
       bump('crashes');
+    }
+
+    /** Remembers the disk as it is now, for a backup. */
+    backUp(): void {
+      const { records, final, finalTransactions, abstainEpoch } = this.disk;
+      this.#backup = {
+        records: [...records],
+        final,
+        finalTransactions: new Set(finalTransactions),
+        abstainEpoch,
+      };
+    }
+
+    /** Sets the disk back to the backup, as somebody does who copies an old folder over a new one. */
+    setBack(): void {
+      if (this.#backup === undefined) return;
+      this.disk = this.#backup;
+      this.#backup = undefined;
+      setBack.add(this.id);
+      bump('backups restored');
     }
 
     /** The log is gone; that it was there is known, so the node may not vote in this epoch. */
@@ -393,7 +426,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
 
     #accuse(culprit: NodeId): void {
       bump('evidence');
-      if (!byzantine.has(culprit)) violate('evidence against an honest node');
+      if (!byzantine.has(culprit) && !setBack.has(culprit)) violate('evidence against an honest node');
       this.submit(CONVICTION + ids.indexOf(culprit));
     }
 
@@ -538,11 +571,13 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const harm = (): void => {
     if (healed) return;
     for (const node of honest) {
+      if (misfortune === 'old backup' && forgetful.has(node.id) && dice.faults.chance(0.1)) node.backUp();
       if (node.up && dice.faults.chance(crashChance)) node.crash();
       else if (!node.up && dice.faults.chance(0.4)) {
         if (forgetful.has(node.id) && !lost.has(node.id)) {
           lost.add(node.id);
-          node.loseLog();
+          if (misfortune === 'lost log') node.loseLog();
+          else node.setBack();
         }
         node.restart();
       }
