@@ -20,12 +20,18 @@ export class Devnet {
   loginUrl = '';
 
   /** Ports are drawn, so that two runs on one machine rarely meet. */
-  constructor(options: { periodMs: number; nodes?: number; tpm?: 'software' | 'emulator' }) {
+  constructor(options: {
+    periodMs: number;
+    nodes?: number;
+    tpm?: 'software' | 'emulator';
+    epochMs?: number;
+  }) {
     const base = 20_000 + 200 * Math.floor(Math.random() * 50);
     this.#consolePort = base;
     this.#options = [
       ...['--console-port', String(base), '--link-port', String(base + 100)],
       ...['--period', String(options.periodMs), '--nodes', String(options.nodes ?? 6)],
+      ...(options.epochMs === undefined ? [] : ['--epoch', String(options.epochMs)]),
       ...(options.tpm === undefined ? [] : ['--tpm', options.tpm]),
     ];
   }
