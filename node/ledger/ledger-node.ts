@@ -1,42 +1,30 @@
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type Block, blockIdOf, decodeBlock, encodeBlock, txRootOf } from '../../ledger/block.ts';
-import { concat, fromHex, toHex } from '../../ledger/bytes.ts';
+import { type Block, blockIdOf, encodeBlock, txRootOf } from '../../ledger/block.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
 import {
   type ConsensusMessage,
   decodeCertificate,
   decodeMessage,
-  decodeRecord,
   encodeCertificate,
   encodeMessage,
-  encodeRecord,
-  type LogRecord,
   type Proposal,
 } from '../../ledger/consensus/messages.ts';
 import type { Certificate, Position, Vote } from '../../ledger/consensus/votes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { LedgerError } from '../../ledger/errors.ts';
-import type { BlockId, NodeId, TransactionId } from '../../ledger/ids.ts';
-import { Mempool, type PooledTransaction } from '../../ledger/mempool.ts';
+import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import { Mempool } from '../../ledger/mempool.ts';
 import { clockOf } from '../../ledger/state/draft.ts';
-import {
-  decodeTransaction,
-  TRANSACTION_BYTES_MAX,
-  type Transaction,
-  transactionId,
-  transactionIdOfBytes,
-} from '../../ledger/transaction.ts';
+import { type Transaction, transactionId } from '../../ledger/transaction.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { fetchHeaders, serveBlocks, streamBlocks } from './block-fetch.ts';
 import type { Chain, FinalBlock } from './chain.ts';
 import { Conduct } from './conduct.ts';
-import { GossipIntake } from './gossip-intake.ts';
-import { WriteAheadLog } from './write-ahead-log.ts';
+import { TransactionGossip } from './transaction-gossip.ts';
+import { VoteLog } from './vote-log.ts';
 
 /**
  * Carries out what consensus decides: log, network, execution, commits. One event after another; everything that waits
@@ -44,21 +32,15 @@ import { WriteAheadLog } from './write-ahead-log.ts';
  */
 
 const CONSENSUS_BYTES_MAX = 1_100_000;
-/** The log is rewritten to what is still needed when it is larger than this. */
-const LOG_BYTES_MAX = 16 * 1_048_576;
 /** Missing ancestors up to this many are held as overlays; more are committed in stretches while they come in. */
 const CATCH_UP_STRETCH = 64;
 /** How soon a block far ahead that is not final is looked at again. */
 const LONG_WAY_MS = 500;
 /** Blocks that came in and wait for execution. */
 const ARRIVED_MAX = 1_024;
-/** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
-const REFUSALS_MAX = 3;
 const EVENTS_MAX = 50_000;
 /** Blocks older than this come from catching up and say nothing of finality. */
 const CAUGHT_UP_MS = 60_000;
-/** A proposer's transactions are asked for again this long after they were gossiped. */
-const REGOSSIP_MS = 5_000;
 
 export interface LedgerNodeOptions {
   readonly chain: Chain;
@@ -67,36 +49,6 @@ export interface LedgerNodeOptions {
   readonly nodeId: NodeId;
   readonly nodeSecret: Uint8Array;
   readonly logger: Logger;
-}
-
-const RECORD_TAG = Uint8Array.of(1);
-const BLOCK_TAG = Uint8Array.of(2);
-const LOG_ID_TAG = Uint8Array.of(3);
-
-function logIdRecord(logId: string | undefined): Uint8Array {
-  return concat(LOG_ID_TAG, fromHex(logId ?? '') ?? new Uint8Array(0));
-}
-
-/**
- * A log without the id that the ledger remembers is not the one this node voted with: it may have signed what it does
- * not know, and abstains until the epoch ends. A committee of one has nobody to contradict.
- */
-async function recogniseLog(
-  { chain, logger }: LedgerNodeOptions,
-  log: WriteAheadLog,
-  found: string | undefined,
-): Promise<void> {
-  const { voting } = chain.store;
-  if (found !== undefined && found === voting.logId) return;
-  const lost = voting.logId !== undefined && chain.seats.length > 1;
-  if (lost)
-    logger.error('the vote log is not the one this node voted with: it abstains until the epoch ends');
-  const logId = found ?? toHex(randomBytes(16));
-  if (found === undefined) {
-    log.append(logIdRecord(logId));
-    await log.sync();
-  }
-  await chain.store.setVoting({ logId, abstainEpoch: lost ? chain.epoch : voting.abstainEpoch });
 }
 
 type Work =
@@ -108,13 +60,13 @@ export class LedgerNode {
   readonly mempool = new Mempool();
   readonly #options: LedgerNodeOptions;
   readonly #network: Network;
-  readonly #log: WriteAheadLog;
+  readonly #log: VoteLog;
+  readonly #gossip: TransactionGossip;
+  readonly #conduct: Conduct;
   readonly #consensus: Consensus;
   readonly #abort = new AbortController();
   readonly #queue: Work[] = [];
   readonly #arrived = new Map<BlockId, Block>();
-  readonly #logged = new Set<BlockId>();
-  readonly #refusals = new Map<TransactionId, number>();
   readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
   readonly #evidenceListeners = new Set<(first: Vote, second: Vote) => void>();
   readonly #blockListeners = new Set<() => void>();
@@ -122,7 +74,6 @@ export class LedgerNode {
   #running: Promise<void> | undefined;
   #busy = false;
   #timer: NodeJS.Timeout | undefined;
-  #regossip: NodeJS.Timeout;
   #workDirty = true;
   #catchUpHeight: number | undefined;
   /** The catch-up under way. */
@@ -130,12 +81,7 @@ export class LedgerNode {
   #haltReason: string | undefined;
   #lastFinalMs: number | undefined;
 
-  private constructor(
-    options: LedgerNodeOptions,
-    log: WriteAheadLog,
-    records: readonly LogRecord[],
-    blocks: readonly Block[],
-  ) {
+  private constructor(options: LedgerNodeOptions, log: VoteLog) {
     this.#options = options;
     this.chain = options.chain;
     this.#network = options.network;
@@ -156,36 +102,34 @@ export class LedgerNode {
             ? undefined
             : decodeCertificate(Buffer.from(final.certificate, 'base64')),
       },
-      records,
+      records: log.records,
       abstainEpoch: options.chain.store.voting.abstainEpoch,
       nowMs: Date.now(),
       salt: Number.parseInt(options.nodeId.slice(-4), 16),
     });
-    for (const block of blocks) {
-      const id = blockIdOf(block.header);
-      this.#arrived.set(id, block);
-      this.#logged.add(id);
-    }
-    this.#regossip = setInterval(() => this.#gossipAgain(), REGOSSIP_MS);
-    this.#regossip.unref();
+    for (const block of log.blocks) this.#arrived.set(blockIdOf(block.header), block);
+    this.#conduct = new Conduct((peer, reason) => this.#network.shun(peer, reason));
+    this.#gossip = new TransactionGossip({
+      chain: options.chain,
+      network: options.network,
+      mempool: this.mempool,
+      conduct: this.#conduct,
+      logger: options.logger,
+      signal: this.#abort.signal,
+      added: () => {
+        this.#workDirty = true;
+        this.#post({ kind: 'tick' });
+      },
+      failed: (error) => {
+        if (!this.#abort.signal.aborted) this.#halt('gossiped transactions cannot be verified', error);
+      },
+    });
   }
 
   /** Takes up the log and goes on from it. Throws NodeError `data-damaged`. */
   static async open(options: LedgerNodeOptions): Promise<LedgerNode> {
-    const { log, frames } = await WriteAheadLog.open(join(options.folder, 'consensus.log'));
-    const records: LogRecord[] = [];
-    const blocks: Block[] = [];
-    let logId: string | undefined;
-    for (const { payload } of frames) {
-      if (payload[0] === LOG_ID_TAG[0]) logId = toHex(payload.subarray(1));
-      else if (payload[0] === RECORD_TAG[0]) records.push(decodeRecord(payload.subarray(1)));
-      else {
-        const block = decodeBlock(payload.subarray(1));
-        if (block.header.height > options.chain.final.height) blocks.push(block);
-      }
-    }
-    await recogniseLog(options, log, logId);
-    const node = new LedgerNode(options, log, records, blocks);
+    const log = await VoteLog.open(options.folder, options.chain, options.logger);
+    const node = new LedgerNode(options, log);
     node.#serve();
     node.#post({ kind: 'tick' });
     return node;
@@ -259,23 +203,7 @@ export class LedgerNode {
    * That it is in the pool is no promise: only a final block is.
    */
   submit(bytes: Uint8Array): Transaction {
-    const transaction = decodeTransaction(bytes);
-    if (this.mempool.get(transactionIdOfBytes(bytes)) !== undefined) return transaction;
-    if (!this.chain.signatureHolds(transaction, bytes))
-      throw new LedgerError('bad-signature', 'the sender must sign its transaction');
-    this.#admit(transaction, bytes);
-    return transaction;
-  }
-
-  /** Puts a transaction that its sender signed into the pool and tells the others. Throws LedgerError. */
-  #admit(transaction: Transaction, bytes: Uint8Array, from?: NodeId): void {
-    if (transaction.chainId !== this.chain.rules.chainId)
-      throw new LedgerError('wrong-chain', 'the transaction is for another chain');
-    const result = this.mempool.add(transaction, bytes, this.chain.state, Date.now());
-    if (!result.added) throw result.error;
-    this.#network.broadcast(KIND.transaction, bytes, from);
-    this.#workDirty = true;
-    this.#post({ kind: 'tick' });
+    return this.#gossip.submit(bytes);
   }
 
   /** Takes what a peer says about consensus; what does not hold is ignored. */
@@ -288,7 +216,6 @@ export class LedgerNode {
   async close(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#timer);
-    clearInterval(this.#regossip);
     await this.#running;
     await this.#log.close();
   }
@@ -296,32 +223,13 @@ export class LedgerNode {
   // ---- from the network
 
   #serve(): void {
-    const { logger } = this.#options;
-    const conduct = new Conduct((peer, reason) => this.#network.shun(peer, reason));
     this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body) => {
       try {
         this.receive(from, decodeMessage(body));
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;
-        conduct.refused(from, error.code, performance.now());
+        this.#conduct.refused(from, error.code, performance.now());
       }
-      return undefined;
-    });
-    const intake = new GossipIntake({
-      knows: (bytes) => this.mempool.get(transactionIdOfBytes(bytes)) !== undefined,
-      signatureHolds: (transaction, bytes) => this.chain.signatureHolds(transaction, bytes),
-      signaturesHold: (batch) => this.chain.signaturesHold(batch),
-      admit: ({ transaction, bytes, from }) => this.#admit(transaction, bytes, from),
-      refused: (from, error) => {
-        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused');
-        conduct.refused(from, error.code, performance.now());
-      },
-      failed: (error) => {
-        if (!this.#abort.signal.aborted) this.#halt('gossiped transactions cannot be verified', error);
-      },
-    });
-    this.#network.handle(KIND.transaction, TRANSACTION_BYTES_MAX, (from, body) => {
-      if (!this.#abort.signal.aborted) intake.add(from, body);
       return undefined;
     });
     serveBlocks(this.#network, this.chain, (id) => {
@@ -331,7 +239,7 @@ export class LedgerNode {
     const off = this.#network.onPeer((nodeId, state) => {
       if (state !== 'connected') return;
       this.#post({ kind: 'peer', nodeId });
-      for (const pooled of this.mempool.all()) this.#network.notify(nodeId, KIND.transaction, pooled.bytes);
+      this.#gossip.greet(nodeId);
     });
     this.#abort.signal.addEventListener('abort', off, { once: true });
   }
@@ -342,17 +250,6 @@ export class LedgerNode {
     if (this.#arrived.size >= ARRIVED_MAX || !pooled.every((entry) => entry !== undefined)) return;
     if (txRootOf(pooled.map((entry) => entry.bytes)) !== header.txRoot) return;
     this.#arrived.set(blockIdOf(header), { header, transactions: pooled.map((entry) => entry.transaction) });
-  }
-
-  /** Transactions that wait long may have been lost on the way to the leader. */
-  #gossipAgain(): void {
-    const before = Date.now() - REGOSSIP_MS;
-    let budget = 500;
-    for (const pooled of this.mempool.all()) {
-      if (pooled.addedMs > before) continue;
-      if (budget-- === 0) break;
-      this.#network.broadcast(KIND.transaction, pooled.bytes);
-    }
   }
 
   // ---- the loop
@@ -429,7 +326,7 @@ export class LedgerNode {
     for (const effect of effects) {
       switch (effect.kind) {
         case 'append':
-          this.#log.append(concat(RECORD_TAG, encodeRecord(effect.record)));
+          this.#log.addRecord(effect.record);
           break;
         case 'sync':
           await this.#log.sync();
@@ -501,7 +398,7 @@ export class LedgerNode {
         nowMs: Date.now(),
       },
       this.mempool.inOrder(this.chain.stateAfter(parentId)),
-      (pooled, error) => this.#refused(pooled, error),
+      (pooled, error) => this.#gossip.refused(pooled, error),
     );
     if (block !== undefined) this.#executed(blockIdOf(block.header), block);
     const built = block && {
@@ -512,26 +409,9 @@ export class LedgerNode {
     this.#queue.unshift({ kind: 'event', event: { kind: 'built', view, built } });
   }
 
-  #refused(pooled: PooledTransaction, error: LedgerError): void {
-    // One that stands behind a refused one of the same account is not to blame.
-    if (error.code === 'bad-nonce') return;
-    const times = (this.#refusals.get(pooled.id) ?? 0) + 1;
-    this.#refusals.set(pooled.id, times);
-    if (times < REFUSALS_MAX) return;
-    this.#refusals.delete(pooled.id);
-    this.mempool.drop(pooled.id);
-    this.#options.logger.debug(
-      { transaction: pooled.id, code: error.code },
-      'a transaction that no block can take was dropped',
-    );
-  }
-
   /** A block whose state is kept: it goes into the log, so that a vote for it never outlives it. */
   #executed(id: BlockId, block: Block): void {
-    if (!this.#logged.has(id)) {
-      this.#logged.add(id);
-      this.#log.append(concat(BLOCK_TAG, encodeBlock(block)));
-    }
+    this.#log.addBlock(id, block);
     this.#workDirty = true;
     for (const listener of this.#blockListeners) listener();
   }
@@ -671,14 +551,10 @@ export class LedgerNode {
       view: certificate.view,
       certificate: encodeCertificate(certificate),
     });
-    if (this.#log.bytes > LOG_BYTES_MAX) {
-      const payloads = [
-        logIdRecord(this.chain.store.voting.logId),
-        ...this.chain.pending().map((block) => concat(BLOCK_TAG, encodeBlock(block))),
-        ...this.#consensus.liveRecords().map((record) => concat(RECORD_TAG, encodeRecord(record))),
-      ];
-      await this.#log.rewrite(payloads);
-    }
+    await this.#log.compact(
+      () => this.chain.pending(),
+      () => this.#consensus.liveRecords(),
+    );
   }
 
   async #commitUpTo(
@@ -692,7 +568,7 @@ export class LedgerNode {
     }
     const blocks = await this.chain.commit(ids, at);
     for (const { id: blockId, block } of blocks) {
-      this.#logged.delete(blockId);
+      this.#log.forgetBlock(blockId);
       const ageMs = Date.now() - block.header.timestampMs;
       if (ageMs < CAUGHT_UP_MS) this.#finalityMs.push(Math.max(0, ageMs));
     }
@@ -701,7 +577,6 @@ export class LedgerNode {
     this.#lastFinalMs = Date.now();
     const senders = new Set(blocks.flatMap(({ block }) => block.transactions.map(({ sender }) => sender)));
     this.mempool.prune(this.chain.state, Date.now(), senders);
-    if (this.#refusals.size > 10_000) this.#refusals.clear();
     this.#workDirty = true;
     for (const listener of this.#finalListeners) listener(blocks);
   }

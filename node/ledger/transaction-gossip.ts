@@ -1,0 +1,122 @@
+import type { Logger } from 'pino';
+import { LedgerError } from '../../ledger/errors.ts';
+import type { NodeId, TransactionId } from '../../ledger/ids.ts';
+import type { Mempool, PooledTransaction } from '../../ledger/mempool.ts';
+import {
+  decodeTransaction,
+  TRANSACTION_BYTES_MAX,
+  type Transaction,
+  transactionIdOfBytes,
+} from '../../ledger/transaction.ts';
+import { KIND } from '../network/kinds.ts';
+import type { Network } from '../network/network.ts';
+import type { Chain } from './chain.ts';
+import type { Conduct } from './conduct.ts';
+import { GossipIntake } from './gossip-intake.ts';
+
+/** Transactions on their way into a block: taken from users and peers, told to the others, told again while they wait. */
+
+/** A waiting transaction may have been lost on the way to the leader: it is told again this long after it came. */
+const AGAIN_MS = 5_000;
+const AGAIN_MAX = 500;
+/** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
+const REFUSALS_MAX = 3;
+const REFUSED_MAX = 10_000;
+
+export interface TransactionGossipOptions {
+  readonly chain: Chain;
+  readonly network: Network;
+  readonly mempool: Mempool;
+  readonly conduct: Conduct;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** There is something new to include. */
+  added(): void;
+  /** Signatures cannot be verified any more. */
+  failed(error: unknown): void;
+}
+
+export class TransactionGossip {
+  readonly #options: TransactionGossipOptions;
+  readonly #refusals = new Map<TransactionId, number>();
+
+  constructor(options: TransactionGossipOptions) {
+    this.#options = options;
+    const { chain, network, mempool, conduct, logger, signal, failed } = options;
+    const intake = new GossipIntake({
+      knows: (bytes) => mempool.get(transactionIdOfBytes(bytes)) !== undefined,
+      signatureHolds: (transaction, bytes) => chain.signatureHolds(transaction, bytes),
+      signaturesHold: (batch) => chain.signaturesHold(batch),
+      admit: ({ transaction, bytes, from }) => this.#admit(transaction, bytes, from),
+      refused: (from, error) => {
+        logger.debug({ from, code: error.code }, 'a gossiped transaction was refused');
+        conduct.refused(from, error.code, performance.now());
+      },
+      failed,
+    });
+    network.handle(KIND.transaction, TRANSACTION_BYTES_MAX, (from, body) => {
+      if (!signal.aborted) intake.add(from, body);
+      return undefined;
+    });
+    const timer = setInterval(() => this.#tellAgain(), AGAIN_MS);
+    timer.unref();
+    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  }
+
+  /**
+   * Takes a signed transaction into the pool and tells the others. Throws LedgerError with why it cannot be taken.
+   * That it is in the pool is no promise: only a final block is.
+   */
+  submit(bytes: Uint8Array): Transaction {
+    const { chain, mempool } = this.#options;
+    const transaction = decodeTransaction(bytes);
+    if (mempool.get(transactionIdOfBytes(bytes)) !== undefined) return transaction;
+    if (!chain.signatureHolds(transaction, bytes))
+      throw new LedgerError('bad-signature', 'the sender must sign its transaction');
+    this.#admit(transaction, bytes);
+    return transaction;
+  }
+
+  /** Tells a peer that just connected all that waits. */
+  greet(peer: NodeId): void {
+    for (const { bytes } of this.#options.mempool.all())
+      this.#options.network.notify(peer, KIND.transaction, bytes);
+  }
+
+  /** The block builder could not take a transaction; one that no block can take is dropped. */
+  refused(pooled: PooledTransaction, error: LedgerError): void {
+    // One that stands behind a refused one of the same account is not to blame.
+    if (error.code === 'bad-nonce') return;
+    const times = (this.#refusals.get(pooled.id) ?? 0) + 1;
+    if (this.#refusals.size >= REFUSED_MAX) this.#refusals.clear();
+    this.#refusals.set(pooled.id, times);
+    if (times < REFUSALS_MAX) return;
+    this.#refusals.delete(pooled.id);
+    this.#options.mempool.drop(pooled.id);
+    this.#options.logger.debug(
+      { transaction: pooled.id, code: error.code },
+      'a transaction that no block can take was dropped',
+    );
+  }
+
+  /** Puts a transaction that its sender signed into the pool and tells the others. Throws LedgerError. */
+  #admit(transaction: Transaction, bytes: Uint8Array, from?: NodeId): void {
+    const { chain, mempool, network, added } = this.#options;
+    if (transaction.chainId !== chain.rules.chainId)
+      throw new LedgerError('wrong-chain', 'the transaction is for another chain');
+    const result = mempool.add(transaction, bytes, chain.state, Date.now());
+    if (!result.added) throw result.error;
+    network.broadcast(KIND.transaction, bytes, from);
+    added();
+  }
+
+  #tellAgain(): void {
+    const before = Date.now() - AGAIN_MS;
+    let budget = AGAIN_MAX;
+    for (const pooled of this.#options.mempool.all()) {
+      if (pooled.addedMs > before) continue;
+      if (budget-- === 0) break;
+      this.#options.network.broadcast(KIND.transaction, pooled.bytes);
+    }
+  }
+}
