@@ -7,7 +7,7 @@ import { MarketWorld } from '../test/support/market-world.ts';
 
 /** Seeds of trouble: nodes that fall silent, die and come back, crash in the middle of things, while files come and go. */
 
-const SEEDS = Number(process.env.MARKET_SEEDS ?? 6);
+const SEEDS = Number(process.env.MARKET_SEEDS ?? 4);
 const FIRST = Number(process.env.MARKET_SEED ?? 1);
 const PERIODS = 14;
 const SCHEME = { data: 2, parity: 2 };

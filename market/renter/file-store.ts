@@ -12,7 +12,7 @@ import type { Contractor } from './contractor.ts';
 import type { HostBook } from './host-book.ts';
 import { Placement } from './placement.ts';
 import { isExtensible, isRenewalDue } from './renewal.ts';
-import { repairFile } from './repair.ts';
+import { type RepairOptions, repairFile } from './repair.ts';
 
 /**
  * The owner's files. A file is there when every fragment is on its host's disk, every contract over them is final, and
@@ -103,7 +103,7 @@ export class FileStore {
       const candidates = await book.candidates(ledger, link);
       const scheme = options.scheme ?? defaultScheme(candidates.length);
       const placement = new Placement(candidates, scheme.data + scheme.parity, arrival, this.#options);
-      const manifest = await upload(source, {
+      let manifest = await upload(source, {
         name,
         scheme,
         wrap: this.#wrap,
@@ -112,7 +112,18 @@ export class FileStore {
         place: (fragments) => placement.place(fragments),
         onProgress: options.onProgress ?? (() => undefined),
       });
-      await placement.commitAll();
+      const refused = await placement.commitAll();
+      // What those hosts were sent is rebuilt elsewhere, before the file is acknowledged.
+      if (refused.size > 0)
+        await this.#repair({
+          arrivals: { begin: () => ({ ...arrival, end: () => undefined }) },
+          candidates: async () => candidates.filter(({ nodeId }) => !refused.has(nodeId)),
+          alive: (host) => !refused.has(host) && this.alive(host),
+          manifest: () => manifest,
+          write: async (repaired) => {
+            manifest = repaired;
+          },
+        });
       await store.write([{ key: `manifest/${name}`, value: jsonValue(manifest) }]);
       return manifest;
     } finally {
@@ -204,26 +215,35 @@ export class FileStore {
    * MarketError `not-enough-hosts` or `not-enough-fragments`, or what hosts said, when something is left.
    */
   async repair(givenName: string): Promise<number> {
-    const { store, ledger, link, book, pool, contractor, random } = this.#options;
+    const { store, ledger, link, book } = this.#options;
     const { name } = this.#wanted(givenName);
     if (this.#repairing.has(name)) return 0;
     this.#repairing.add(name);
     try {
-      return await repairFile({
-        link,
-        contractor,
-        pool,
+      return await this.#repair({
         arrivals: this.#arrivals,
-        random,
         candidates: () => book.candidates(ledger, link),
         alive: (host) => this.alive(host),
-        source: () => this.source(),
         manifest: () => this.manifest(name),
         write: (manifest) => store.write([{ key: `manifest/${name}`, value: jsonValue(manifest) }]),
       });
     } finally {
       this.#repairing.delete(name);
     }
+  }
+
+  #repair(
+    what: Pick<RepairOptions, 'arrivals' | 'candidates' | 'alive' | 'manifest' | 'write'>,
+  ): Promise<number> {
+    const { link, contractor, pool, random } = this.#options;
+    return repairFile({
+      link,
+      contractor,
+      pool,
+      random: () => random(),
+      source: () => this.source(),
+      ...what,
+    });
   }
 
   /** Takes out of the contracts what no file needs, and closes those with nothing left. Resolves to the number of fragments taken out. */

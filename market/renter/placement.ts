@@ -1,3 +1,4 @@
+import { LedgerError } from '../../ledger/errors.ts';
 import type { Hash, NodeId } from '../../ledger/ids.ts';
 import { codeOf } from '../errors.ts';
 import type { HostLink } from '../interfaces.ts';
@@ -21,7 +22,10 @@ export class Placement {
   readonly #options: PlacementOptions;
   readonly #candidates: readonly Candidate[];
   readonly #arrival: Arrival;
+  /** Hosts that get no more of this upload, */
   readonly #failed = new Set<NodeId>();
+  /** and those of them that did not agree to what they had got. */
+  readonly #refused = new Set<NodeId>();
   readonly #uncommitted = new Map<NodeId, Hash[]>();
   #hosts: readonly NodeId[];
 
@@ -41,24 +45,24 @@ export class Placement {
     const taken = new Set(hosts);
     await Promise.all(
       fragments.map(async ({ root, bytes }, i) => {
-        let waits = 0;
-        for (let host = hosts[i] as NodeId; ; ) {
-          try {
-            await this.#options.link.storeFragment(host, root, bytes);
-            hosts[i] = host;
-            this.#uncommitted.set(host, [...(this.#uncommitted.get(host) ?? []), root]);
-            return;
-          } catch (error) {
-            if (codeOf(error) === 'too-many-bytes-in-flight' && waits++ < ROOM_WAITS_MAX) {
-              await this.#commit(host);
-              continue;
-            }
-            waits = 0;
-            this.#failed.add(host);
+        let host = hosts[i] as NodeId;
+        for (let waits = 0; ; ) {
+          if (this.#failed.has(host)) {
             host = this.#another(new Set([...taken, ...this.#failed]));
             taken.add(host);
+            waits = 0;
+          }
+          try {
+            await this.#options.link.storeFragment(host, root, bytes);
+            break;
+          } catch (error) {
+            if (codeOf(error) === 'too-many-bytes-in-flight' && waits++ < ROOM_WAITS_MAX)
+              await this.#commit(host);
+            else this.#failed.add(host);
           }
         }
+        hosts[i] = host;
+        this.#uncommitted.set(host, [...(this.#uncommitted.get(host) ?? []), root]);
       }),
     );
     this.#hosts = hosts;
@@ -72,9 +76,13 @@ export class Placement {
     return (next as Candidate).nodeId;
   }
 
-  /** Everything that was placed is under contract when it resolves. */
-  async commitAll(): Promise<void> {
+  /**
+   * Everything that was placed is under contract when it resolves, but what hosts would not agree to after all: to those
+   * hosts. Throws LedgerError when the ledger refuses, the renter's balance being too small for instance.
+   */
+  async commitAll(): Promise<ReadonlySet<NodeId>> {
     await Promise.all([...this.#uncommitted.keys()].map((host) => this.#commit(host)));
+    return this.#refused;
   }
 
   /** With nothing of its own to commit it waits for what is under way with this host. */
@@ -82,6 +90,12 @@ export class Placement {
     const roots = this.#uncommitted.get(host) ?? [];
     this.#uncommitted.set(host, []);
     for (const root of roots) this.#arrival.expect(host, root);
-    await this.#options.contractor.commit(host, roots);
+    try {
+      await this.#options.contractor.commit(host, roots);
+    } catch (error) {
+      if (error instanceof LedgerError) throw error;
+      this.#failed.add(host);
+      this.#refused.add(host);
+    }
   }
 }

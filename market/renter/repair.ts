@@ -14,7 +14,7 @@ export interface RepairOptions {
   readonly link: HostLink;
   readonly contractor: Contractor;
   readonly pool: SlabCoder;
-  readonly arrivals: Arrivals;
+  readonly arrivals: Pick<Arrivals, 'begin'>;
   random(): number;
   candidates(): Promise<readonly Candidate[]>;
   /** Whether a host is thought to have what it was given, and to go on having it. */
