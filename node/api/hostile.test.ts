@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConsoleFixture } from '../../test/support/console-fixture.ts';
+import { until } from '../../test/support/until.ts';
 
 /** Those who mean ill, or are merely slow, over a real connection. The bounds are short here; what they do is the same. */
 
@@ -34,7 +34,7 @@ function call(): Caller {
   return {
     socket,
     async closed() {
-      if (!socket.destroyed) await once(socket, 'close', { signal: AbortSignal.timeout(DEADLINE_MS) });
+      await until(() => socket.closed, DEADLINE_MS, 'the node to close the connection');
       return heard;
     },
   };
@@ -99,6 +99,8 @@ test('a file that drips in is refused and cut off', async () => {
   });
   const { socket, closed } = call();
   socket.write(head('PUT', '/files/slow', { 'content-length': '5000000' }));
+  // A good beginning buys no time.
+  socket.write('x'.repeat(BOUNDS.windowBytesMin * 3));
   void drip(socket, 50);
   const answer = await closed();
   restore();

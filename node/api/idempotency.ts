@@ -20,6 +20,9 @@ export class Idempotency {
   /** Keys that are being worked on, and the request each belongs to: no other may keep or forget its answer. */
   readonly #open = new Map<string, FastifyRequest>();
 
+  /** The key under which the answer to a request will be kept. */
+  readonly #keys = new WeakMap<FastifyRequest, string>();
+
   constructor(store: KeyValues) {
     this.#store = store;
   }
@@ -50,6 +53,7 @@ export class Idempotency {
         'a request with this Idempotency-Key is being worked on; ask again in a moment',
       );
     this.#open.set(key, request);
+    this.#keys.set(request, key);
     try {
       await this.#begin(key, request, reply);
     } catch (error) {
@@ -93,7 +97,7 @@ export class Idempotency {
 
   /** Keeps the answer; one that failed before anything was sent is forgotten, so that it may be tried again. */
   async after(request: FastifyRequest, reply: FastifyReply, payload: string): Promise<void> {
-    const key = request.headers['idempotency-key'] === undefined ? undefined : this.#key(request);
+    const key = this.#keys.get(request);
     if (key === undefined || this.#open.get(key) !== request) return;
     const refused = reply.statusCode >= 400 && reply.statusCode < 500;
     const value: Kept = { body: this.#body(request), atMs: Date.now(), status: reply.statusCode, payload };

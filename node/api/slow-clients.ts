@@ -54,11 +54,9 @@ export function steadyBody(body: IncomingMessage, { windowMs, windowBytesMin }: 
   });
   // Who reads it hears of an error from the stream itself; where nobody reads there is nobody to tell.
   steady.on('error', () => undefined);
-  const onCut = (): void => {
-    if (!body.readableEnded) steady.destroy(new ApiError(400, 'cut-off', 'the body ended before its length'));
-  };
-  body.on('error', onCut);
-  body.on('close', onCut);
+  body.on('error', () =>
+    steady.destroy(new ApiError(400, 'cut-off', 'the connection closed before the body had ended')),
+  );
   steady.on('close', () => {
     clearInterval(timer);
     // What still comes is read and dropped, within `lingerMs` of the answer.
@@ -73,7 +71,7 @@ export function steadyBody(body: IncomingMessage, { windowMs, windowBytesMin }: 
 export function endLingering(body: IncomingMessage, { lingerMs }: SlownessBounds): void {
   if (body.readableEnded || !hasBody(body)) return;
   const timer = setTimeout(() => {
-    if (!body.readableEnded) body.socket.destroy();
+    if (!body.readableEnded) body.destroy();
   }, lingerMs);
   timer.unref();
   body.once('close', () => clearTimeout(timer));
