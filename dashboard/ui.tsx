@@ -141,10 +141,10 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-export function Failure({ problem }: { problem: Problem }) {
+export function Failure({ problem, title = 'That did not work' }: { problem: Problem; title?: string }) {
   return (
     <div class="failure" role="alert">
-      <strong>{problem.code === 'offline' ? 'The node does not answer' : 'That did not work'}</strong>
+      <strong>{problem.code === 'offline' ? 'The node does not answer' : title}</strong>
       <p>{problem.message}</p>
     </div>
   );

@@ -1,9 +1,10 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import qrcode from 'qrcode-generator';
-import { call, type Seat, type TpmStatus, useApi } from '../api.ts';
+import { call, type Seat, useApi } from '../api.ts';
 import { acorns, parseAcorns } from '../format.ts';
 import { Proven } from '../proven.tsx';
-import { Act, Amount, Badge, Card, Figure, Id, Show } from '../ui.tsx';
+import { Act, Amount, Card, Id, Show } from '../ui.tsx';
+import { ChipCard } from './chip.tsx';
 import { History } from './ledger.tsx';
 
 function QrCode({ text }: { text: string }) {
@@ -187,52 +188,8 @@ function CopyAddress({ address }: { address: string }) {
   );
 }
 
-function Chip({ tpm, reload }: { tpm: TpmStatus; reload: () => void }) {
-  return (
-    <>
-      <dl class="figures">
-        <Figure label="Kind">{tpm.kind === 'software' ? 'Software (development only)' : 'TPM 2.0'}</Figure>
-        <Figure label="Manufacturer">{tpm.manufacturer}</Figure>
-        <Figure label="Chip">{tpm.ekId === null ? 'none' : <Id id={tpm.ekId} />}</Figure>
-        <Figure label="Claim">
-          {tpm.claimed !== null ? (
-            <a href={`/ledger/block/${tpm.claimed.height}`}>
-              <Badge tone="good">claimed in block {tpm.claimed.height}</Badge>
-            </a>
-          ) : tpm.endorsement !== null ? (
-            <Badge tone="warn">endorsed, not claimed</Badge>
-          ) : (
-            <Badge tone="warn">not endorsed</Badge>
-          )}
-        </Figure>
-        {tpm.claimed !== null && (
-          <Figure label="It brought">
-            <Amount grains={tpm.claimed.denominationGrains} />
-          </Figure>
-        )}
-      </dl>
-      {tpm.claimed === null && (
-        <ol class="steps">
-          <li class={tpm.endorsement !== null ? 'done' : 'now'}>
-            An issuer endorses the chip: <code>blocktree tpm request FILE</code>, send the file, keep the
-            answer.
-          </li>
-          <li class={tpm.endorsement !== null ? 'now' : ''}>
-            {tpm.endorsement !== null ? (
-              <Act label="Claim it" run={() => call('POST', '/tpm/claim').then(reload)} />
-            ) : (
-              'Claim it here, or with “blocktree tpm claim ANSWER”.'
-            )}
-          </li>
-        </ol>
-      )}
-    </>
-  );
-}
-
 export function Wallet() {
   const wallet = useApi<{ accountId: string; balanceGrains: string; waiting: number }>('/wallet');
-  const tpm = useApi<TpmStatus>('/tpm', []);
   const seat = useApi<Seat>('/seat');
   return (
     <div class="grid">
@@ -262,9 +219,7 @@ export function Wallet() {
       <Card title="Send">
         <Send balance={wallet.data && BigInt(wallet.data.balanceGrains)} reload={wallet.reload} />
       </Card>
-      <Card title="TPM" wide>
-        <Show from={tpm}>{(data) => <Chip tpm={data} reload={tpm.reload} />}</Show>
-      </Card>
+      <ChipCard />
       <Card title="History" wide>
         <Show from={wallet}>{(data) => <History accountId={data.accountId} />}</Show>
       </Card>

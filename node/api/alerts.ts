@@ -61,7 +61,7 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
         'not-endorsed',
         'warning',
         'The TPM is not endorsed',
-        'Run "blocktree tpm request", have an issuer endorse the file, then "blocktree tpm claim".',
+        'Ask an issuer on the wallet page, or with "blocktree tpm request"; then claim the chip.',
       );
     else
       add(

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { launchBrowser, violations } from '../support/browser.ts';
 import { Devnet } from '../support/devnet.ts';
 import { until } from '../support/until.ts';
 
 /** The dashboard of a real network in a real browser. Screenshots stay in `artefacts/`. */
 
 const PAGES = ['Overview', 'Earnings', 'Storage', 'Files', 'Ledger', 'Wallet', 'Network', 'Settings'];
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const artefacts = 'artefacts';
 const devnet = new Devnet({ periodMs: 2_000 });
 let browser: Browser;
@@ -21,17 +20,7 @@ const problems: string[] = [];
 before(async () => {
   mkdirSync(artefacts, { recursive: true });
   await devnet.start();
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-    ],
-  });
+  browser = await launchBrowser();
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },
     bypassCSP: true,
@@ -53,23 +42,6 @@ async function visit(name: string): Promise<void> {
   await page.getByRole('navigation').getByRole('link', { name, exact: true }).click();
   await page.getByRole('heading', { level: 1, name }).waitFor();
   await page.waitForFunction(() => document.querySelector('.loading') === null);
-}
-
-async function violations(): Promise<readonly string[]> {
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    const { violations: found } = await (
-      globalThis as unknown as {
-        axe: {
-          run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-        };
-      }
-    ).axe.run();
-    return found.map(
-      ({ id, nodes }) =>
-        `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} ${node.failureSummary}`).join(' | ')}`,
-    );
-  });
 }
 
 test('a browser without a login is told how to get one', async () => {
@@ -289,7 +261,7 @@ test('every page is accessible, in light and dark, wide and on a phone', async (
       await page.setViewportSize(viewport);
       for (const name of PAGES) {
         await visit(name);
-        assert.deepEqual(await violations(), [], `${name}, ${scheme}, ${size}`);
+        assert.deepEqual(await violations(page), [], `${name}, ${scheme}, ${size}`);
         const overflow = await page.evaluate(
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
         );
@@ -321,7 +293,7 @@ test('every kind of ledger page is accessible', async () => {
     await page.goto(new URL(`/ledger/${path}`, page.url()).href);
     await page.locator('main h2').first().waitFor();
     await page.waitForFunction(() => document.querySelector('.loading') === null);
-    assert.deepEqual(await violations(), [], path);
+    assert.deepEqual(await violations(page), [], path);
     await page.screenshot({ path: join(artefacts, `${path.split('/')[0]}.png`) });
   }
 });
@@ -331,7 +303,7 @@ test('a page whose node is killed says so, and comes back with it by itself', as
   await devnet.kill(6);
   await page.getByText('Offline: trying again').waitFor();
   await page.getByText('What stands here may be old').waitFor();
-  assert.deepEqual(await violations(), []);
+  assert.deepEqual(await violations(page), []);
   await page.screenshot({ path: join(artefacts, 'offline.png') });
   devnet.startNode(6);
   await page.getByRole('banner').getByText('Live', { exact: true }).waitFor({ timeout: 30_000 });
@@ -340,6 +312,6 @@ test('a page whose node is killed says so, and comes back with it by itself', as
 test('a session that ends takes the pages away', async () => {
   await page.evaluate(() => fetch('/api/v1/sessions/current', { method: 'DELETE' }));
   await page.getByText('npx blocktree status').waitFor({ timeout: 10_000 });
-  assert.deepEqual(await violations(), []);
+  assert.deepEqual(await violations(page), []);
   await page.screenshot({ path: join(artefacts, 'logged-out.png') });
 });
