@@ -24,7 +24,7 @@ export interface ByzantineSurroundings {
   committee(epoch: number): Committee | undefined;
   acknowledged(): number | undefined;
   post(from: NodeId, to: NodeId, bytes: Uint8Array): void;
-  bump(name: string): void;
+  count(name: string): void;
   /** A block that it made is at hand for whoever asks it. */
   holds(node: NodeId, block: BlockId): void;
 }
@@ -82,7 +82,7 @@ export class ByzantineNode {
     if (position !== undefined && this.#once(`${epoch} ${positionKey(position)}`)) {
       this.#vote(committee, 'notarize', view, position);
       this.#vote(committee, 'finalize', view, position);
-      this.#world.bump('double votes');
+      this.#world.count('double votes');
     }
     if (this.#once(`${epoch} null ${view}`)) this.#vote(committee, 'nullify', view, undefined);
     if (this.#habit === 'votes for all') return;
@@ -111,7 +111,7 @@ export class ByzantineNode {
       this.#world.dice.chance(0.05)
     ) {
       this.#tell({ kind: 'certificate', certificate: this.#world.dice.pick(this.#certificates) }, 0.5);
-      this.#world.bump('stale certificates');
+      this.#world.count('stale certificates');
     }
   }
 
@@ -159,7 +159,7 @@ export class ByzantineNode {
           signature: keys.sign(this.#id, committee.digest('notarize', view, position)),
         }),
       );
-      this.#world.bump(this.#habit === 'equivocates' ? 'equivocating proposals' : `led: ${this.#habit}`);
+      this.#world.count(this.#habit === 'equivocates' ? 'equivocating proposals' : `led: ${this.#habit}`);
     }
   }
 

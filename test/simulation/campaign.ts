@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { FAULTS, type Fault, type Outcome, simulate } from './world.ts';
+import { FAULTS, type Fault } from './shape.ts';
+import { type Outcome, simulate } from './world.ts';
 
 /**
  * `npm run test:simulation -- --seeds N --first-seed S` runs seeds and closes with one line; `-- --replay SEED` runs one

@@ -2,7 +2,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Consensus } from '../../ledger/consensus/consensus.ts';
-import { type Mutation, simulate } from './world.ts';
+import type { Mutation } from './simulated-node.ts';
+import { simulate } from './world.ts';
 
 /**
  * Protocols that are broken on purpose: the simulator must notice each. A mutant is a copy of the real source with one

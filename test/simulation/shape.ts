@@ -1,0 +1,68 @@
+import { RandomStream } from './random.ts';
+
+/** What a seed decides: streams of chance apart for each concern, and how big, slow and unlucky its network is. */
+
+/** What a seed may bring; a shrunk failure names those that it needs. */
+export const FAULTS = [
+  'loss',
+  'duplicates',
+  'crashes',
+  'partitions',
+  'slow disks',
+  'clocks',
+  'lost logs',
+  'power cuts',
+  'epochs',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface Dice {
+  readonly shape: RandomStream;
+  readonly network: RandomStream;
+  readonly disk: RandomStream;
+  readonly work: RandomStream;
+  readonly faults: RandomStream;
+}
+
+export function diceOf(seed: number): Dice {
+  return {
+    shape: new RandomStream(seed, 'shape'),
+    network: new RandomStream(seed, 'network'),
+    disk: new RandomStream(seed, 'disk'),
+    work: new RandomStream(seed, 'work'),
+    faults: new RandomStream(seed, 'faults'),
+  };
+}
+
+export type Shape = ReturnType<typeof shapeOf>;
+
+/** Times in ms, chances 0 to 1: those of crashes and partitions a second, the others an occasion. */
+export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
+  const unless = (fault: Fault): number => Number(!without.has(fault));
+  const members = shape.pick([1, 4, 4, 4, 7]);
+  const followers = shape.whole(0, 2);
+  const faulty = Math.floor((members - 1) / 3);
+  const byzantine = shape.whole(0, faulty);
+  return {
+    members,
+    followers,
+    byzantine,
+    linkMinMs: shape.whole(1, 30),
+    linkMeanMs: shape.whole(5, 120),
+    loss: shape.next() * 0.25 * unless('loss'),
+    duplicates: shape.next() * 0.2 * unless('duplicates'),
+    crashes: shape.next() * 0.12 * unless('crashes'),
+    partitions: shape.next() * 0.12 * unless('partitions'),
+    /** Partitions that let messages through one way. */
+    oneWay: shape.chance(0.5),
+    syncMaxMs: shape.whole(1, 60),
+    slowSyncs: shape.next() * 0.1 * unless('slow disks'),
+    powerCuts: shape.next() * 0.03 * unless('power cuts'),
+    /** Blocks of an epoch; `undefined`: it ends only when a member is convicted. */
+    epochBlocks: without.has('epochs') ? undefined : shape.pick([undefined, 3, 8, 20]),
+    skewMaxMs: shape.pick([0, 0, 400, 3_000]) * unless('clocks'),
+    /** Honest members that lose what they know of their votes: they count among the faulty. */
+    forgetful: shape.whole(0, faulty - byzantine) * unless('lost logs'),
+    misfortune: shape.pick(['lost log', 'old backup'] as const),
+  };
+}

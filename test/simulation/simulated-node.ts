@@ -1,0 +1,437 @@
+import { Committee } from '../../ledger/consensus/committee.ts';
+import type { Consensus } from '../../ledger/consensus/consensus.ts';
+import type { ConsensusEvent, Effect, FinalPoint } from '../../ledger/consensus/events.ts';
+import {
+  type ConsensusMessage,
+  decodeMessage,
+  decodeRecord,
+  encodeMessage,
+  encodeRecord,
+  type LogRecord,
+} from '../../ledger/consensus/messages.ts';
+import type { Certificate } from '../../ledger/consensus/votes.ts';
+import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import type { Agenda } from './agenda.ts';
+import type { ByzantineNode } from './byzantine.ts';
+import type { Keys } from './keys.ts';
+import type { Links } from './links.ts';
+import { CONVICTION, type ModelChain } from './model-chain.ts';
+import type { Observer } from './observer.ts';
+import type { Dice, Shape } from './shape.ts';
+
+/** A node of the model: the real consensus, with a disk that forgets what was not synced, blocks that come late, and a clock. */
+
+const SLOTS_MAX = 4_000;
+/** Syncs slower than a retry: who dies in one must not have repeated what was not on disk. */
+const SLOW_SYNC_MS = 1_000;
+
+interface Disk {
+  records: Uint8Array[];
+  final: FinalPoint;
+  finalTransactions: Set<number>;
+  abstainEpoch: number | undefined;
+}
+
+/** Switches that the mutants turn: each breaks one rule of the harness that real nodes keep. */
+export interface Mutation {
+  readonly sendBeforeSync?: boolean;
+  readonly forgetVotesAtRestart?: boolean;
+  readonly ignoreAbstention?: boolean;
+  readonly noBoundaryReply?: boolean;
+}
+
+/** What a node lives in. */
+export interface NodeSurroundings {
+  readonly chain: ModelChain;
+  readonly keys: Keys;
+  readonly agenda: Agenda;
+  readonly dice: Dice;
+  readonly shape: Shape;
+  readonly observer: Observer;
+  readonly links: Links;
+  readonly ids: readonly NodeId[];
+  readonly byzantine: ReadonlySet<NodeId>;
+  readonly nodes: Map<NodeId, SimulatedNode>;
+  /** What became final: the certificate that ended an epoch, and the committees. */
+  readonly boundaries: Map<number, Certificate>;
+  readonly committees: Map<number, Committee>;
+  readonly mutation: Mutation;
+  readonly consensus: typeof Consensus;
+}
+
+export class SimulatedNode {
+  readonly #world: NodeSurroundings;
+  readonly id: NodeId;
+  disk: Disk;
+  #backup: Disk | undefined;
+  readonly #misbehaviour: ByzantineNode | undefined;
+  /** How far this node's clock is off. */
+  skewMs = 0;
+  up = true;
+  life = 0;
+  consensus!: Consensus;
+  /** Blocks that it could give to others. */
+  readonly has: Set<BlockId>;
+  readonly pool = new Set<number>();
+  #unsynced: Uint8Array[] = [];
+  #wakeMs = Number.POSITIVE_INFINITY;
+  #workReported: boolean | undefined;
+
+  constructor(id: NodeId, world: NodeSurroundings, misbehaviour: ByzantineNode | undefined) {
+    this.id = id;
+    this.#world = world;
+    this.has = new Set([this.#world.chain.genesisId]);
+    this.#misbehaviour = misbehaviour;
+    const final: FinalPoint = {
+      epoch: 0,
+      view: 0,
+      height: 0,
+      id: this.#world.chain.genesisId,
+      certificate: undefined,
+    };
+    this.disk = { records: [], final, finalTransactions: new Set(), abstainEpoch: undefined };
+    this.start();
+  }
+
+  start(): void {
+    const records =
+      this.#world.mutation.forgetVotesAtRestart === true ? [] : this.disk.records.map(decodeRecord);
+    const { epoch, seats } = this.#world.chain.get(this.disk.final.id).after;
+    this.consensus = new this.#world.consensus({
+      chainId: this.#world.chain.chainId,
+      epoch,
+      seats,
+      self: { nodeId: this.id, sign: (digest) => this.#world.keys.sign(this.id, digest) },
+      final: this.disk.final,
+      records,
+      abstainEpoch: this.#world.mutation.ignoreAbstention === true ? undefined : this.disk.abstainEpoch,
+      nowMs: this.#nowMs(),
+      salt: Number.parseInt(this.id.slice(-4), 16),
+      verifier: this.#world.keys.verifier,
+    });
+    this.#workReported = undefined;
+    this.give({ kind: 'tick' });
+    for (const other of this.#world.nodes.values())
+      if (other !== this && other.up && this.#world.links.reaches(this.id, other.id)) {
+        other.give({ kind: 'peer', nodeId: this.id });
+        this.give({ kind: 'peer', nodeId: other.id });
+      }
+  }
+
+  #nowMs(): number {
+    return Math.max(0, this.#world.agenda.nowMs + this.skewMs);
+  }
+
+  crash(): void {
+    this.up = false;
+    this.life++;
+    // A prefix of what was not yet synced may be on disk all the same.
+    this.disk.records.push(...this.#unsynced.slice(0, this.#world.dice.disk.whole(0, this.#unsynced.length)));
+    this.#unsynced = [];
+    this.#wakeMs = Number.POSITIVE_INFINITY;
+    this.#world.observer.count('crashes');
+  }
+
+  /** Remembers the disk as it is now, for a backup. */
+  backUp(): void {
+    const { records, final, finalTransactions, abstainEpoch } = this.disk;
+    this.#backup = {
+      records: [...records],
+      final,
+      finalTransactions: new Set(finalTransactions),
+      abstainEpoch,
+    };
+  }
+
+  /** Sets the disk back to the backup, as somebody does who copies an old folder over a new one. */
+  setBack(): void {
+    if (this.#backup === undefined) return;
+    this.disk = this.#backup;
+    this.#backup = undefined;
+    this.#world.observer.setBack.add(this.id);
+    this.#world.observer.count('backups restored');
+  }
+
+  /** The log is gone; that it was there is known, so the node may not vote in this epoch. */
+  loseLog(): void {
+    this.disk.records = [];
+    this.disk.abstainEpoch = this.#world.chain.get(this.disk.final.id).after.epoch;
+    this.#world.observer.count('logs lost');
+  }
+
+  restart(): void {
+    this.up = true;
+    this.pool.clear();
+    this.#world.observer.count('restarts');
+    this.start();
+  }
+
+  receive(from: NodeId, bytes: Uint8Array): void {
+    if (!this.up) return;
+    const message = decodeOnce(bytes);
+    if (this.#misbehaviour === undefined) this.give({ kind: 'message', from, message });
+    else this.#misbehaviour.receive(message);
+  }
+
+  submit(transaction: number): void {
+    if (!this.up || this.pool.has(transaction) || this.disk.finalTransactions.has(transaction)) return;
+    this.pool.add(transaction);
+    for (const other of this.#world.ids)
+      if (other !== this.id) {
+        if (this.#world.links.reaches(this.id, other) && !this.#world.links.loses())
+          this.#world.agenda.at(this.#world.agenda.nowMs + this.#world.links.delayMs(), () =>
+            this.#world.nodes.get(other)?.submit(transaction),
+          );
+      }
+    this.give({ kind: 'tick' });
+  }
+
+  /** Transactions of unfinal ancestors of a block. */
+  #pending(id: BlockId): Set<number> {
+    const included = new Set<number>();
+    for (let at = id; at !== this.disk.final.id; ) {
+      const model = this.#world.chain.get(at);
+      if (model.block.header.height <= this.disk.final.height) break;
+      for (const transaction of model.transactions) included.add(transaction);
+      at = model.block.header.parentId;
+    }
+    return included;
+  }
+
+  #includable(parentId: BlockId): number[] {
+    if (this.pool.size === 0) return [];
+    const included = this.#pending(parentId);
+    return [...this.pool].filter(
+      (transaction) => !included.has(transaction) && !this.disk.finalTransactions.has(transaction),
+    );
+  }
+
+  give(event: ConsensusEvent): void {
+    if (!this.up || this.#world.observer.violation !== undefined) return;
+    this.#carryOut(this.consensus.step(event, this.#nowMs()));
+    if (this.consensus.openViews > SLOTS_MAX) this.#world.observer.violate('open views without bound');
+    const work = this.#includable(this.consensus.tipId).length > 0;
+    if (work !== this.#workReported) {
+      this.#workReported = work;
+      return this.give({ kind: 'work', work });
+    }
+    const wake = this.consensus.nextWakeMs();
+    const wakeMs = wake === undefined ? undefined : wake - this.skewMs;
+    if (wakeMs === undefined || wakeMs >= this.#wakeMs) return;
+    this.#wakeMs = wakeMs;
+    const { life } = this;
+    this.#world.agenda.at(wakeMs, () => {
+      if (this.life !== life || this.#wakeMs !== wakeMs) return;
+      this.#wakeMs = Number.POSITIVE_INFINITY;
+      this.give({ kind: 'tick' });
+    });
+  }
+
+  #carryOut(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'append':
+          this.#unsynced.push(encodeRecord(effect.record));
+          if (effect.record.kind === 'vote') this.#world.observer.count(`votes ${effect.record.vote.type}`);
+          break;
+        case 'sync':
+          this.#sync(effect.sequence);
+          break;
+        case 'send':
+          this.#send(effect.to, effect.message);
+          break;
+        case 'send-boundary': {
+          const certificate = this.#world.boundaries.get(effect.epoch);
+          if (certificate === undefined || this.#world.mutation.noBoundaryReply === true) break;
+          this.#world.observer.count('boundary replies');
+          this.#world.links.post(this.id, effect.to, encodeMessage({ kind: 'certificate', certificate }));
+          break;
+        }
+        case 'build':
+          this.#later(this.#world.dice.disk.whole(0, 3), () => this.#build(effect.view, effect.parentId));
+          break;
+        case 'execute':
+          this.#fetch(effect.blockId, effect.from);
+          break;
+        case 'commit':
+          this.#commit(effect.position.blockId, effect.certificate);
+          break;
+        case 'epoch':
+          this.#world.observer.count('epochs begun');
+          break;
+        case 'evidence':
+          this.#accuse(effect.first.signer);
+          break;
+        case 'blame':
+          this.#world.observer.count('blame');
+          if (!this.#world.byzantine.has(effect.peer))
+            this.#world.observer.violate(`an honest peer is blamed: ${effect.reason}`);
+          break;
+        case 'abstain':
+          this.disk.abstainEpoch = effect.epoch;
+          this.#world.observer.count('abstentions');
+          break;
+        case 'halt':
+          this.#world.observer.violate(`a node halted: ${effect.reason}`);
+          break;
+        default:
+          effect satisfies never;
+      }
+    }
+  }
+
+  #later(ms: number, run: () => void): void {
+    const { life } = this;
+    this.#world.agenda.at(this.#world.agenda.nowMs + ms, () => this.life === life && run());
+  }
+
+  #sync(sequence: number): void {
+    const batch = [...this.#unsynced];
+    const syncMs =
+      this.#world.dice.disk.whole(1, this.#world.shape.syncMaxMs) *
+      (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.slowSyncs) ? 40 : 1);
+    // The worst moment to die: between saying a thing and having it on disk.
+    if (
+      !this.#world.links.healed &&
+      this.#world.dice.disk.chance(this.#world.shape.crashes * (syncMs > SLOW_SYNC_MS ? 2 : 0.05))
+    )
+      this.#later(
+        this.#world.dice.disk.whole(0, syncMs),
+        () => this.up && !this.#world.links.healed && this.crash(),
+      );
+    const store = (): void => {
+      this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
+      this.disk.records.push(...batch);
+    };
+    const tell = (): void => this.give({ kind: 'synced', sequence });
+    if (this.#world.mutation.sendBeforeSync === true) this.#later(0, tell);
+    this.#later(syncMs, () => {
+      store();
+      if (this.#world.mutation.sendBeforeSync !== true) tell();
+    });
+  }
+
+  #accuse(culprit: NodeId): void {
+    this.#world.observer.count('evidence');
+    if (!this.#world.byzantine.has(culprit) && !this.#world.observer.setBack.has(culprit))
+      this.#world.observer.violate('evidence against an honest node');
+    this.submit(CONVICTION + this.#world.ids.indexOf(culprit));
+  }
+
+  #send(to: 'members' | 'all' | NodeId, message: ConsensusMessage): void {
+    if (message.kind === 'vote') this.#world.observer.sent(message.vote);
+    if (message.kind === 'proposal') {
+      const { epoch, position, signature } = message;
+      this.#world.observer.sent({
+        type: 'notarize',
+        epoch,
+        view: position.view,
+        position,
+        signer: this.id,
+        signature,
+      });
+      if (message.header.view !== position.view) this.#world.observer.count('proposed again');
+    }
+    if (message.kind === 'get-certificates') this.#world.observer.count('gap repairs');
+    if (message.kind === 'echo') this.#world.observer.count('echoes');
+    const bytes = encodeMessage(message);
+    const members = this.consensus.committee.seats.map((seat) => seat.nodeId);
+    const targets = to === 'all' ? this.#world.ids : to === 'members' ? members : [to];
+    for (const target of targets) if (target !== this.id) this.#world.links.post(this.id, target, bytes);
+  }
+
+  #build(view: number, parentId: BlockId): void {
+    const transactions = this.#includable(parentId).slice(0, 20);
+    if (transactions.length === 0) return this.give({ kind: 'built', view, built: undefined });
+    const { epoch } = this.consensus.committee;
+    const id = this.#world.chain.add(
+      parentId,
+      { proposer: this.id, epoch, view, nowMs: this.#nowMs() },
+      transactions,
+    );
+    this.has.add(id);
+    const { block, nextSeats } = this.#world.chain.get(id);
+    this.give({ kind: 'built', view, built: { block, transactionIds: [], nextSeats } });
+  }
+
+  /** Gets a block and its ancestors from peers that have them, then executes: known transactions may not come again. */
+  #fetch(id: BlockId, from: readonly NodeId[]): void {
+    const missing: BlockId[] = [];
+    for (let at = id; !this.has.has(at); at = this.#world.chain.header(at).parentId) missing.push(at);
+    const sources = [...from, ...this.#world.ids].filter(
+      (peer) =>
+        peer !== this.id &&
+        this.#world.nodes.get(peer)?.up === true &&
+        this.#world.links.reaches(peer, this.id) &&
+        this.#world.links.reaches(this.id, peer) &&
+        missing.every((one) => this.#world.nodes.get(peer)?.has.has(one)),
+    );
+    if (missing.length > 0 && (sources.length === 0 || this.#world.links.loses())) {
+      this.#later(300, () => this.up && this.#fetch(id, from));
+      return;
+    }
+    this.#later(missing.length > 0 ? 2 * this.#world.links.delayMs() : 1, () => {
+      for (const one of missing) this.has.add(one);
+      const valid = this.#isValid(id);
+      if (!valid) this.#world.observer.count('invalid blocks refused');
+      const { block, nextSeats } = this.#world.chain.get(id);
+      const executed = valid ? { header: block.header, nextSeats } : undefined;
+      this.give({ kind: 'verdict', blockId: id, executed });
+    });
+  }
+
+  /** A block is valid when it and its unfinal ancestors are. */
+  #isValid(id: BlockId): boolean {
+    const { fits, transactions, block } = this.#world.chain.get(id);
+    if (id === this.disk.final.id) return true;
+    if (block.header.height <= this.disk.final.height)
+      return this.#world.observer.finalByHeight.get(block.header.height) === id;
+    const before = this.#pending(block.header.parentId);
+    const repeated = transactions.some(
+      (transaction) => before.has(transaction) || this.disk.finalTransactions.has(transaction),
+    );
+    return fits && !repeated && this.#isValid(block.header.parentId);
+  }
+
+  #commit(id: BlockId, certificate: Certificate): void {
+    const path: BlockId[] = [];
+    for (let at = id; at !== this.disk.final.id; ) {
+      const header = this.#world.chain.header(at);
+      if (header.height <= this.disk.final.height)
+        return this.#world.observer.violate('a final block does not extend the final chain');
+      path.unshift(at);
+      at = header.parentId;
+    }
+    const { chain, observer, boundaries, committees } = this.#world;
+    for (const one of path) {
+      observer.final(chain, one, this.disk.finalTransactions);
+      for (const transaction of chain.get(one).transactions) {
+        this.pool.delete(transaction);
+        if (transaction >= CONVICTION) observer.count('convictions');
+      }
+    }
+    const { block, nextSeats, after } = chain.get(id);
+    const { epoch, view } = certificate;
+    if (nextSeats !== undefined) {
+      boundaries.set(epoch, certificate);
+      committees.set(after.epoch, new Committee(chain.chainId, after.epoch, nextSeats));
+    }
+    this.disk.final = { epoch, view, height: block.header.height, id, certificate };
+    this.disk.records = this.disk.records.filter((bytes) => {
+      const record = recordPlace(decodeRecord(bytes));
+      return record.epoch > epoch || (record.epoch === epoch && record.view > view);
+    });
+  }
+}
+
+/** What is sent to many is read once: messages are never changed. */
+const decoded = new WeakMap<Uint8Array, ConsensusMessage>();
+function decodeOnce(bytes: Uint8Array): ConsensusMessage {
+  const message = decoded.get(bytes) ?? decodeMessage(bytes);
+  decoded.set(bytes, message);
+  return message;
+}
+
+function recordPlace(record: LogRecord): { epoch: number; view: number } {
+  return record.kind === 'vote' ? record.vote : record.certificate;
+}
