@@ -4,12 +4,15 @@ import { measureCatchUp, measureFinality } from './finality.ts';
 import { nativeLimit } from './native-limit.ts';
 import { benchGenesis } from './prepared-ledger.ts';
 import { measureThroughput } from './throughput.ts';
+import { measureIdle, measureRestart } from './whole-node.ts';
 
 /** The ledger's numbers, one after another. */
 export async function* benchLedger(options: BenchOptions): AsyncGenerator<Measurement> {
   yield* throughput(options);
   yield* finality(options);
   yield* catchUp(options);
+  yield* restart(options);
+  yield* idle(options);
 }
 
 async function* finality({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
@@ -43,6 +46,29 @@ async function* catchUp({ folder, progress, quick }: BenchOptions): AsyncGenerat
     name: `blocks of ${transfersPerBlock} transfers in catch-up`,
     value: blocksPerSecond,
     unit: '/s',
+  };
+}
+
+async function* restart({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
+  const accounts = quick ? 500 : 1_000_000;
+  progress(`restart with ${accounts} accounts`);
+  const { residentMiB, seconds } = await measureRestart(join(folder, 'restart'), accounts, quick ? 1 : 5);
+  const median = quantile(seconds, 0.5);
+  const among = `${accounts.toLocaleString('en-US')} accounts`;
+  yield { name: `restart of a node, ${among}`, value: median, unit: 's', aim: below(median, 2) };
+  yield { name: `resident memory after the restart, ${among}`, value: residentMiB, unit: 'MiB' };
+}
+
+async function* idle({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
+  const nodes = quick ? 1 : 4;
+  progress(`${nodes} idle nodes`);
+  const { cpuPercent, residentMiB } = await measureIdle(join(folder, 'idle'), nodes, quick ? 400 : 60_000);
+  yield { name: 'CPU of an idle node', value: cpuPercent, unit: '% of a core', aim: below(cpuPercent, 0.5) };
+  yield {
+    name: 'resident memory of an idle node',
+    value: residentMiB,
+    unit: 'MiB',
+    aim: below(residentMiB, 150),
   };
 }
 

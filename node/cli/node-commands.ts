@@ -53,6 +53,8 @@ function stopSignal(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask);
     // A node of a development network ends with the process that started it.
     process.on('disconnect', ask);
+    // To listen for it would keep a stopped node alive until then.
+    process.channel?.unref();
   });
 }
 

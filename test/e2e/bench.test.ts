@@ -13,7 +13,14 @@ test('the bench measures everything that it says it does', { timeout: 180_000 },
     { cwd: root },
   );
   const lines = stdout.trim().split('\n');
-  for (const what of ['transfers verified, executed and durable', 'ratio to the limit'])
+  for (const what of [
+    'transfers verified, executed and durable',
+    'ratio to the limit',
+    'finality p50, 4 processes',
+    'in catch-up',
+    'restart of a node',
+    'CPU of an idle node',
+  ])
     assert.ok(
       lines.some((line) => line.includes(what)),
       `${what} is not in:\n${stdout}`,
