@@ -26,6 +26,8 @@ import type { Protection } from './keys/protection.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
 import { keepSeat, reportMisconduct } from './ledger/seat-keeper.ts';
+import { SnapshotServer } from './ledger/snapshot-serve.ts';
+import { syncFromSnapshot } from './ledger/snapshot-sync.ts';
 import { VerifyPool } from './ledger/verify-pool.ts';
 import { hostLink, serveHost } from './market/host-protocol.ts';
 import { LedgerView } from './market/ledger-view.ts';
@@ -42,6 +44,8 @@ import { Wallet } from './wallet/wallet.ts';
 /** A running node: everything wired together. The console (REST and dashboard) is put on top by the caller. */
 
 const DERIVES_PER_PERIOD = 8;
+/** A node that may be far behind waits this long for somebody who says so. */
+const FIRST_PEER_MS = 1_500;
 /** What a node on a development network asks when it offers by itself. */
 export const DEFAULT_OFFER: StorageOffer = {
   priceGrainsPerGiBPeriod: grains(100_000_000),
@@ -166,6 +170,17 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
         return tpm === undefined || endorsement === undefined ? undefined : { tpm, endorsement };
       },
     });
+    const snapshots = new SnapshotServer(network, chain);
+    const stopping = new AbortController();
+    opened.push(async () => stopping.abort());
+    await syncFromSnapshot({
+      chain,
+      network,
+      logger: logger.child({ part: 'snapshot' }),
+      signal: stopping.signal,
+      behindMin: settings['ledger.snapshot-behind'],
+      waitMs: settings['link.seeds'].length === 0 ? 0 : FIRST_PEER_MS,
+    });
     const ledger = await LedgerNode.open({
       chain,
       network,
@@ -175,6 +190,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       logger: logger.child({ part: 'ledger' }),
     });
     opened.push(() => ledger.close());
+    ledger.onFinal(() => snapshots.committed());
     const wallet = new Wallet(ledger, accountId, accountSecret);
     opened.push(async () => wallet.close());
 

@@ -19,7 +19,7 @@ export interface Boundary {
   readonly nextSeats: readonly Seat[];
 }
 
-const boundaryCodec = P.struct({
+export const boundaryCodec = P.struct({
   header: headerCodec,
   certificate: certificateCodec,
   nextSeats: boundedList(SEATS_MAX, seatCodec),

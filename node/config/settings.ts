@@ -72,6 +72,11 @@ export const SETTINGS = {
     'take a seat among those whom the committee is drawn from, once the TPM is claimed; locks a bond',
   ),
   'host.volume-bytes': setting('count', 20 * 2 ** 30, 'size of the first volume in bytes'),
+  'ledger.snapshot-behind': setting(
+    'count',
+    10_000,
+    'blocks that a starting node must be behind to fetch a snapshot of the state instead; 0: never',
+  ),
   'log.level': setting('text', 'info', 'debug, info, warn or error'),
   'log.file': setting('text', '', 'file for the log; standard error when empty'),
 } as const satisfies Record<string, Setting<unknown>>;

@@ -15,7 +15,7 @@ export interface CertifiedHeader {
   readonly certificate: Certificate;
 }
 
-const certifiedCodec = P.struct({
+export const certifiedCodec = P.struct({
   header: headerCodec,
   certificate: certificateCodec,
 }) as unknown as Codec<CertifiedHeader>;

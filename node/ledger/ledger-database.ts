@@ -37,6 +37,14 @@ export const rowsAt = (place: StatePlace): string => `s${place}/`;
 export const orderAt = (place: StatePlace): string => `o${place}/`;
 export const pagesAt = (place: StatePlace): string => `p${place}/`;
 
+/** A state to read from, as it was at one moment; it stays so until it is closed. */
+export interface StateView {
+  readonly database: Database;
+  readonly place: StatePlace;
+  readonly snapshot: DatabaseSnapshot;
+  close(): Promise<void>;
+}
+
 /** All keys of a prefix that ends in a slash. */
 export function under(prefix: string): { gte: string; lt: string } {
   return { gte: prefix, lt: `${prefix.slice(0, -1)}0` };

@@ -37,6 +37,7 @@ import {
   rowsAt,
   STRETCH,
   type StatePlace,
+  type StateView,
   sortable,
   under,
 } from './ledger-database.ts';
@@ -150,6 +151,13 @@ export class LedgerStore {
   /** Where the state in force stands. */
   get place(): StatePlace {
     return this.#place;
+  }
+
+  /** The newest final state, held as it is now until it is closed. */
+  view(): StateView {
+    const { database } = this;
+    const snapshot = database.snapshot();
+    return { database, place: this.#place, snapshot, close: () => snapshot.close() };
   }
 
   /** Heights from 1 up to this one have their headers only; 0 when all bodies are there. */

@@ -1,4 +1,4 @@
-import { fromHex, toHex } from '../../ledger/bytes.ts';
+import { toHex } from '../../ledger/bytes.ts';
 import { FIRST_KEY, type KeyRange, proveRange } from '../../ledger/commitment/range-proof.ts';
 import {
   CHUNK_ROWS_BYTES_MAX,
@@ -7,7 +7,7 @@ import {
   encodeChunk,
   type StateRow,
 } from '../../ledger/commitment/state-chunk.ts';
-import { type DatabaseSnapshot, pagesAt } from './ledger-database.ts';
+import { pagesAt, type StateView } from './ledger-database.ts';
 import type { LedgerStore } from './ledger-store.ts';
 import { isPresent, rowsInOrder } from './state-tree.ts';
 
@@ -15,11 +15,9 @@ import { isPresent, rowsInOrder } from './state-tree.ts';
 
 /** One chunk of the rows from `from` on, up to `to` at most or as many as fit; and where the next begins. */
 export async function cutChunk(
-  store: LedgerStore,
+  { database, place, snapshot }: StateView,
   range: KeyRange,
-  snapshot?: DatabaseSnapshot,
 ): Promise<{ readonly bytes: Uint8Array; readonly to: string | undefined }> {
-  const { database, place } = store;
   const rows: StateRow[] = [];
   let bytes = 0;
   let { to } = range;
@@ -33,8 +31,7 @@ export async function cutChunk(
     }
     rows.push({ key: row.key, row: row.row });
   }
-  const options = snapshot === undefined ? {} : { snapshot };
-  const pages = proveRange((path) => database.getSync(pagesAt(place) + path, options), { ...range, to });
+  const pages = proveRange((path) => database.getSync(pagesAt(place) + path, { snapshot }), { ...range, to });
   return {
     bytes: encodeChunk({
       from: range.from,
@@ -50,10 +47,15 @@ export async function cutChunk(
 export async function* cutChunks(
   store: LedgerStore,
 ): AsyncGenerator<{ readonly bytes: Uint8Array; readonly done: number }> {
-  for (let from: string | undefined = FIRST_KEY; from !== undefined; ) {
-    const chunk: Awaited<ReturnType<typeof cutChunk>> = await cutChunk(store, { from, to: undefined });
-    yield { bytes: chunk.bytes, done: positionOf(chunk.to) };
-    from = chunk.to;
+  const view = store.view();
+  try {
+    for (let from: string | undefined = FIRST_KEY; from !== undefined; ) {
+      const chunk: Awaited<ReturnType<typeof cutChunk>> = await cutChunk(view, { from, to: undefined });
+      yield { bytes: chunk.bytes, done: positionOf(chunk.to) };
+      from = chunk.to;
+    }
+  } finally {
+    await view.close();
   }
 }
 
@@ -70,9 +72,4 @@ export function splitKeys(parts: number): readonly KeyRange[] {
     from: edge(part),
     to: part + 1 === parts ? undefined : edge(part + 1),
   }));
-}
-
-/** Whether text is a place in the key space. */
-export function isKey(text: string): boolean {
-  return text.length === 64 && fromHex(text) !== undefined;
 }

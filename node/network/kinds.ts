@@ -6,6 +6,8 @@ export const KIND = {
   getHeaders: 18,
   getBlocks: 19,
   admission: 20,
+  getStates: 21,
+  getChunk: 22,
   storeFragment: 32,
   fetchFragment: 33,
   signTerms: 34,

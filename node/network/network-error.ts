@@ -6,6 +6,7 @@ export type NetworkErrorCode =
   | 'too-large'
   | 'malformed'
   | 'closed'
+  | 'gone'
   | 'bad-hello'
   | 'self'
   | 'not-admitted'

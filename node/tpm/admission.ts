@@ -25,6 +25,8 @@ const OPEN: ReadonlySet<number> = new Set([
   KIND.records,
   KIND.getHeaders,
   KIND.getBlocks,
+  KIND.getStates,
+  KIND.getChunk,
   KIND.admission,
   KIND.consensus,
 ]);
