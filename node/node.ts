@@ -25,6 +25,7 @@ import { type Keys, openKeystore } from './keys/keystore.ts';
 import type { Protection } from './keys/protection.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
+import { Pruner } from './ledger/prune.ts';
 import { keepSeat, reportMisconduct } from './ledger/seat-keeper.ts';
 import { SnapshotServer } from './ledger/snapshot-serve.ts';
 import { syncFromSnapshot } from './ledger/snapshot-sync.ts';
@@ -191,6 +192,12 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     });
     opened.push(() => ledger.close());
     ledger.onFinal(() => snapshots.committed());
+    const pruner = new Pruner(chain.store, settings['ledger.keep-bodies'], (error) =>
+      logger.error({ err: error }, 'old bodies could not be pruned'),
+    );
+    opened.push(() => pruner.close());
+    pruner.committed();
+    ledger.onFinal(() => pruner.committed());
     const wallet = new Wallet(ledger, accountId, accountSecret);
     opened.push(async () => wallet.close());
 

@@ -88,7 +88,9 @@ export interface Operations {
       readonly txRoot: string;
       /** 64 hex digits */
       readonly stateRoot: string;
-      readonly transactionCount: number;
+      readonly transactionCount: number | null;
+      /** only the header is kept here */
+      readonly pruned: boolean;
       readonly status: "final" | "notarized" | "proposed" | "abandoned";
     };
   };
@@ -116,7 +118,9 @@ export interface Operations {
         readonly txRoot: string;
         /** 64 hex digits */
         readonly stateRoot: string;
-        readonly transactionCount: number;
+        readonly transactionCount: number | null;
+        /** only the header is kept here */
+        readonly pruned: boolean;
         readonly status: "final" | "notarized" | "proposed" | "abandoned";
       })[];
       readonly nextCursor: string | null;
@@ -140,7 +144,9 @@ export interface Operations {
       readonly txRoot: string;
       /** 64 hex digits */
       readonly stateRoot: string;
-      readonly transactionCount: number;
+      readonly transactionCount: number | null;
+      /** only the header is kept here */
+      readonly pruned: boolean;
       readonly status: "final" | "notarized" | "proposed" | "abandoned";
       readonly transactions: readonly ({
         /** 64 hex digits */
@@ -183,7 +189,9 @@ export interface Operations {
         readonly txRoot: string;
         /** 64 hex digits */
         readonly stateRoot: string;
-        readonly transactionCount: number;
+        readonly transactionCount: number | null;
+        /** only the header is kept here */
+        readonly pruned: boolean;
         readonly status: "final" | "notarized" | "proposed" | "abandoned";
       })[];
     };

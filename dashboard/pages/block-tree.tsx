@@ -71,13 +71,16 @@ export function BlockTree({ blocks }: { blocks: readonly Block[] }) {
           );
         })}
         {places.map(({ x, y, block }) => {
-          const told = `Block ${block.height}, ${block.status}, ${block.transactionCount} ${block.transactionCount === 1 ? 'transaction' : 'transactions'}`;
+          const count = block.transactionCount;
+          const held =
+            count === null ? 'body pruned' : `${count} ${count === 1 ? 'transaction' : 'transactions'}`;
+          const told = `Block ${block.height}, ${block.status}, ${held}`;
           return (
             <a key={block.id} href={`/ledger/block/${block.id}`} aria-label={told}>
               <g class={`node ${block.status}`} transform={`translate(${x} ${y})`}>
                 <title>{told}</title>
-                <Leaves count={block.transactionCount} />
-                <circle r={block.transactionCount === 0 ? 6 : 9} />
+                <Leaves count={count ?? 0} />
+                <circle r={count === 0 ? 6 : 9} />
                 <text y={28} text-anchor="middle">
                   {block.height}
                 </text>

@@ -80,8 +80,12 @@ function BlockRows({ blocks }: { blocks: readonly Block[] }) {
           </td>
           <td class="side">{when(block.timestamp)}</td>
           <td class="end">
-            {block.transactionCount}
-            <span class="phone-only">{block.transactionCount === 1 ? ' transaction' : ' transactions'}</span>
+            {block.transactionCount ?? 'pruned'}
+            {block.transactionCount !== null && (
+              <span class="phone-only">
+                {block.transactionCount === 1 ? ' transaction' : ' transactions'}
+              </span>
+            )}
           </td>
           <td class="wide-only">
             <Id id={block.proposer} />
@@ -163,7 +167,11 @@ function BlockPage({ id }: { id: string }) {
             </dl>
           </Card>
           <Card title="Transactions" wide>
-            <Transactions items={data.transactions} />
+            {data.pruned ? (
+              <Empty title="Pruned: this node keeps only the header of this block" />
+            ) : (
+              <Transactions items={data.transactions} />
+            )}
           </Card>
         </div>
       )}

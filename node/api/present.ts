@@ -24,7 +24,7 @@ export const time = (ms: number): string => new Date(ms).toISOString();
 export function presentBlock(
   id: BlockId,
   header: BlockHeader,
-  transactionCount: number,
+  transactionCount: number | undefined,
   status: BlockJson['status'],
 ): BlockJson {
   const { height, epoch, view, parentId, txRoot, stateRoot } = header;
@@ -38,7 +38,8 @@ export function presentBlock(
     proposer: nodeAddress(header.proposer),
     txRoot,
     stateRoot,
-    transactionCount,
+    transactionCount: transactionCount ?? null,
+    pruned: transactionCount === undefined,
     status,
   };
 }

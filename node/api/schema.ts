@@ -75,7 +75,8 @@ export const Block = T.Object(
     proposer: NodeAddress,
     txRoot: HexHash,
     stateRoot: HexHash,
-    transactionCount: T.Integer(),
+    transactionCount: nullable(count('unknown where the body is pruned')),
+    pruned: T.Boolean({ description: 'only the header is kept here' }),
     status: T.Union([
       T.Literal('final'),
       T.Literal('notarized'),

@@ -226,3 +226,18 @@ test('a volume is the same volume however its folder is written', async () => {
   assert.equal(second.json().code, 'exists');
   assert.equal((await as('operator', 'DELETE', `/host/volumes/${first.json().id}`)).statusCode, 204);
 });
+
+test('a block whose body is pruned says so, and so does a transaction in it', async () => {
+  const { height } = (await as('owner', 'GET', '/ledger/head')).json();
+  const before = (await as('owner', 'GET', `/ledger/blocks/${height}`)).json();
+  assert.equal(before.pruned, false);
+  await node.chain.store.cutBodies(1, height);
+  const block = (await as('owner', 'GET', `/ledger/blocks/${height}`)).json();
+  assert.deepEqual(block, { ...before, pruned: true, transactionCount: null, transactions: [] });
+  const [listed] = (await as('owner', 'GET', '/ledger/blocks?limit=1')).json().items;
+  assert.equal(listed.pruned, true);
+  assert.equal((await as('owner', 'GET', '/ledger/head')).json().id, before.id);
+  const transaction = await as('owner', 'GET', `/ledger/transactions/${before.transactions[0].id}`);
+  assert.equal(transaction.statusCode, 410);
+  assert.equal(transaction.json().code, 'pruned');
+});

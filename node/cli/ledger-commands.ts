@@ -11,10 +11,14 @@ interface BlockJson {
   view: number;
   timestamp: string;
   proposer: string;
-  transactionCount: number;
+  transactionCount: number | null;
+  pruned: boolean;
   status: string;
   stateRoot: string;
 }
+
+/** What is said of a block whose body is not here. */
+const PRUNED = 'pruned: this node keeps only the header';
 
 const showBlock = (block: BlockJson): string =>
   fields([
@@ -23,7 +27,7 @@ const showBlock = (block: BlockJson): string =>
     ['time', block.timestamp],
     ['parent', block.parentId],
     ['proposer', block.proposer],
-    ['transactions', String(block.transactionCount)],
+    ['transactions', block.transactionCount === null ? PRUNED : String(block.transactionCount)],
     ['state root', block.stateRoot],
   ]);
 
@@ -51,7 +55,9 @@ export function ledgerCommands(program: Command, run: Runner): void {
         const rows = block.transactions.map((one) => [one.id, one.kind, short(one.sender)]);
         return [
           block,
-          `${showBlock(block)}\n\n${table(['TRANSACTION', 'KIND', 'SENDER'], rows, 'no transactions: a period began')}`,
+          block.pruned
+            ? showBlock(block)
+            : `${showBlock(block)}\n\n${table(['TRANSACTION', 'KIND', 'SENDER'], rows, 'no transactions: a period began')}`,
         ];
       }),
     );
@@ -159,7 +165,7 @@ export function ledgerCommands(program: Command, run: Runner): void {
           .sort((a, b) => b.height - a.height)
           .map(
             (block) =>
-              `${mark[block.status] ?? '?'} ${String(block.height).padStart(6)}  ${short(block.id)}  ${block.status.padEnd(9)}  ${block.transactionCount} transactions`,
+              `${mark[block.status] ?? '?'} ${String(block.height).padStart(6)}  ${short(block.id)}  ${block.status.padEnd(9)}  ${block.transactionCount === null ? 'pruned' : `${block.transactionCount} transactions`}`,
           );
         return [tree, lines.join('\n')];
       }),

@@ -50,7 +50,14 @@ export function recoveryCommands(ledger: Command, run: Runner): void {
               `${report.blocks} checked, ${report.pruned} without body, ${report.abandoned} abandoned`,
             ],
             ['state', `${report.rows} rows, ${report.pages} pages`],
-            ['executed again', report.replayed === undefined ? 'no' : `${report.replayed} blocks`],
+            [
+              'executed again',
+              report.replayed !== undefined
+                ? `${report.replayed} blocks`
+                : options.replay === true && report.pruned > 0
+                  ? 'no: bodies are pruned'
+                  : 'no',
+            ],
             ['found', findings.length === 0 ? 'nothing wrong' : `${findings.length + more} things wrong`],
           ]),
           ...findings.map(({ where, what }) => `  ${where}: ${what}`),

@@ -77,6 +77,11 @@ export const SETTINGS = {
     10_000,
     'blocks that a starting node must be behind to fetch a snapshot of the state instead; 0: never',
   ),
+  'ledger.keep-bodies': setting(
+    'count',
+    0,
+    'newest blocks whose bodies are kept, at least 1000; of older ones the header is; 0: all are kept',
+  ),
   'log.level': setting('text', 'info', 'debug, info, warn or error'),
   'log.file': setting('text', '', 'file for the log; standard error when empty'),
 } as const satisfies Record<string, Setting<unknown>>;

@@ -308,6 +308,18 @@ export class LedgerStore {
     }
   }
 
+  /** Cuts the bodies off final and abandoned blocks from one height to another; their headers stay. */
+  async cutBodies(from: number, to: number): Promise<void> {
+    const batch = this.database.batch();
+    for (const id of await this.idsBetween(from, to)) {
+      const bytes = this.database.getSync(`b/${id}`);
+      if (bytes !== undefined && bytes.length > HEADER_BYTES)
+        batch.put(`b/${id}`, bytes.slice(0, HEADER_BYTES));
+    }
+    batch.put(PRUNED_KEY, utf8(String(to)));
+    await batch.write();
+  }
+
   /** Makes a state that was filled in the other place the one in force; `batch` holds what goes with it. */
   async adopt(place: StatePlace, final: FinalRecord, batch: Batch): Promise<void> {
     batch.put(PLACE_KEY, utf8(place));

@@ -18,6 +18,7 @@ import { accountOf } from '../../../ledger/state/draft.ts';
 import { BEACONS, NODES, TPMS } from '../../../ledger/state/entities.ts';
 import { decodeTransaction, transactionId } from '../../../ledger/transaction.ts';
 import { scoreOf } from '../../../market/renter/host-book.ts';
+import { NodeError } from '../../errors.ts';
 import { sortable } from '../../ledger/ledger-database.ts';
 import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
 import { tryOut } from '../../ledger/try-out.ts';
@@ -65,10 +66,10 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   const anybody = { config: { role: 'anybody' as const } };
 
   const blockAt = (id: BlockId): BlockJson | undefined => {
+    const header = chain.header(id);
     const bytes = chain.blockBytes(id);
-    if (bytes === undefined) return undefined;
-    const { header, transactions } = decodeBlock(bytes);
-    return presentBlock(id, header, transactions.length, statusOf(id, header));
+    const count = bytes && decodeBlock(bytes).transactions.length;
+    return header && presentBlock(id, header, count, statusOf(id, header));
   };
   const statusOf = (id: BlockId, header: BlockHeader): BlockJson['status'] => {
     if (header.height <= chain.final.height) return store.idAt(header.height) === id ? 'final' : 'abandoned';
@@ -115,14 +116,15 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       const id = /^\d{1,15}$/.test(idOrHeight)
         ? store.idAt(Number(idOrHeight))
         : parseHashId<BlockId>(idOrHeight);
-      const bytes = id === undefined ? undefined : chain.blockBytes(id);
-      if (id === undefined || bytes === undefined) throw notFound(`block ${idOrHeight}`);
-      const { header, transactions } = decodeBlock(bytes);
+      const header = id === undefined ? undefined : chain.header(id);
+      if (id === undefined || header === undefined) throw notFound(`block ${idOrHeight}`);
+      const bytes = chain.blockBytes(id);
+      const transactions = bytes && decodeBlock(bytes).transactions;
       const status = statusOf(id, header);
       const at = status === 'final' ? header : undefined;
       return {
-        ...presentBlock(id, header, transactions.length, status),
-        transactions: transactions.map((transaction) => presentTransaction(transaction, at)),
+        ...presentBlock(id, header, transactions?.length, status),
+        transactions: (transactions ?? []).map((transaction) => presentTransaction(transaction, at)),
       };
     },
   );
@@ -167,6 +169,11 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       const transaction = block?.transactions[place?.index ?? -1];
       if (block !== undefined && transaction !== undefined)
         return presentTransaction(transaction, block.header);
+      if (place !== undefined && blockId !== undefined && block === undefined)
+        throw new NodeError(
+          'pruned',
+          `the transaction is final in block ${place.height}, whose body is pruned here: ask a node that keeps all bodies`,
+        );
       if (waiting === undefined) throw notFound(`transaction ${id}`);
       return presentTransaction(waiting.transaction, undefined);
     },
