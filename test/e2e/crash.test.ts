@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
  */
 
 const NODES = 6;
-const KILLS = 10;
+const KILLS = 6;
 const EPOCH_MS = 5_000;
 const devnet = new Devnet({ periodMs: 60_000, nodes: NODES, epochMs: EPOCH_MS });
 before(() => devnet.start());
@@ -70,13 +70,21 @@ test('what was acknowledged survives kill -9 at any moment, over changes of the 
   };
   const senders = all.map(send);
   for (let kill = 0; kill < KILLS; kill++) {
-    await new Promise((done) => setTimeout(done, 400 + Math.random() * 1_600));
+    // At any moment, but only while something goes on.
+    const before = acknowledged.length;
+    await until(() => acknowledged.length >= before + 3, 60_000, 'transfers between two kills');
+    await new Promise((done) => setTimeout(done, Math.random() * 1_000));
     // Two at once now and then: more than one committee of four can spare, until they are back.
     const victims = all.filter(() => Math.random() < 0.25).slice(0, 2);
     await Promise.all(victims.map((n) => devnet.kill(n).catch(() => undefined)));
     await new Promise((done) => setTimeout(done, Math.random() * 800));
     for (const n of victims) devnet.startNode(n);
   }
+  await until(
+    async () => (await status(1).catch(() => undefined))?.epoch !== 0,
+    60_000,
+    'a change of the committee',
+  );
   working = false;
   await Promise.all(senders);
   await everywhereAtOneHeight();
@@ -85,7 +93,6 @@ test('what was acknowledged survives kill -9 at any moment, over changes of the 
   assert(states.every(({ halted }) => halted === null));
   assert(new Set(states.map(({ epoch }) => epoch)).size === 1);
   assert((states[0] as Status).epoch > 0, 'no committee changed');
-  assert(acknowledged.length > 20, `only ${acknowledged.length} transfers were acknowledged`);
   assert.equal(new Set(acknowledged.map(({ transactionId }) => transactionId)).size, acknowledged.length);
   for (const n of all) {
     for (const { transactionId, height } of acknowledged) {
