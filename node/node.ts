@@ -243,7 +243,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       },
     });
     const queue = new LocalQueue(
-      (job) => scheduler.run(job),
+      (job, signal) => scheduler.run(job, signal),
       Date.now,
       (record) => {
         if (record.state === 'failed') logger.info({ job: record.id, reason: record.result }, 'a job failed');

@@ -15,6 +15,7 @@ import { MarketError, type MarketErrorCode } from '../errors.ts';
 import { commitmentOf } from '../fragment-list.ts';
 import type { MarketLedger } from '../interfaces.ts';
 import { Host, PENDING_BYTES_MAX } from './host.ts';
+import { scrub } from './scrub.ts';
 
 const OFFER: StorageOffer = {
   priceGrainsPerGiBPeriod: grains(1_024_000),
@@ -205,4 +206,20 @@ test('a restart keeps agreements that became final meanwhile', async () => {
   });
   await again.open();
   assert.equal((await again.prove(ids[0] as ContractId, 0, [5])).length, 1);
+});
+
+test('a host does not give what a disk made of a fragment for the fragment', async () => {
+  const { id, roots } = await contract(1);
+  const [root] = roots as [Hash];
+  const bytes = shelf.kept.get(root) as Uint8Array;
+  shelf.kept.set(
+    root,
+    bytes.map((byte, i) => (i === 9_999 ? byte ^ 1 : byte)),
+  );
+  await refuses('not-found', () => host.prove(id, 0, [0]));
+  for (let period = 0; period < 30; period++)
+    await scrub({ shelf, store, now: () => nowMs }, period, new AbortController().signal);
+  assert.equal(await host.damagedFragments(), 1);
+  await refuses('not-found', () => host.readFragment(renter.accountId, root));
+  await refuses('not-synced', () => host.prove(id, 7, [0]));
 });

@@ -4,7 +4,6 @@ import { type AccountId, type ContractId, type Hash, hashId, idBytes } from '../
 import {
   FRAGMENT_BYTES,
   fragmentLevels,
-  fragmentRoot,
   LEAF_BYTES,
   LEAVES_PER_FRAGMENT,
   merklePath,
@@ -29,6 +28,7 @@ import {
 import { MarketError } from '../errors.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
 import { jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
+import { damagedRoots, isFragment, type ScrubOutcome, scrub } from './scrub.ts';
 import type { FragmentShelf } from './shelf.ts';
 
 /**
@@ -117,8 +117,7 @@ export class Host {
         'wrong-size',
         `expected a fragment of ${FRAGMENT_BYTES} bytes, got ${bytes.length}`,
       );
-    if (this.#shelf.usedBytes + FRAGMENT_BYTES > this.#shelf.limitBytes)
-      throw new MarketError('no-room', 'this host is full');
+    if (this.#shelf.roomBytes < FRAGMENT_BYTES) throw new MarketError('no-room', 'this host is full');
     const pending = this.#pendingBytes(renter);
     if (pending + FRAGMENT_BYTES > PENDING_BYTES_MAX) {
       throw new MarketError(
@@ -135,7 +134,7 @@ export class Host {
     }
     this.#receiving.set(renter, (this.#receiving.get(renter) ?? 0) + FRAGMENT_BYTES);
     try {
-      if (!equalBytes(fragmentRoot(bytes), idBytes(root)))
+      if (!isFragment(bytes, root))
         throw new MarketError('wrong-root', 'the bytes are not those of the fragment');
       const known = this.#shelf.has(root);
       if (!known)
@@ -155,7 +154,9 @@ export class Host {
       throw new MarketError('contract-unknown', 'no contract of this renter covers the fragment');
     if (live !== undefined) this.#checkEgress(live.id, live.contract);
     const bytes = await this.#shelf.get(root);
-    if (bytes === undefined) throw new MarketError('not-found', 'this host lost the fragment');
+    const suspect = this.#store.get(`damaged/${root}`) !== undefined;
+    if (bytes === undefined || (suspect && !isFragment(bytes, root)))
+      throw new MarketError('not-found', 'this host lost the fragment');
     if (live !== undefined) await this.#countEgress(live.id, bytes.length);
     return bytes;
   }
@@ -387,9 +388,11 @@ export class Host {
       if (root === undefined || leaf < 0)
         throw new MarketError('bad-range', `leaf ${leaf} is not in the contract`);
       const bytes = await this.#shelf.get(root);
-      if (bytes === undefined) throw new MarketError('not-found', 'this host lost a fragment');
+      const levels = fragmentLevels(bytes ?? new Uint8Array(FRAGMENT_BYTES));
+      if (bytes === undefined || !equalBytes(levels.at(-1)?.[0] as Uint8Array, idBytes(root)))
+        throw new MarketError('not-found', 'this host lost a fragment');
       const inside = leaf % LEAVES_PER_FRAGMENT;
-      const path = [...pathInLevels(fragmentLevels(bytes), inside), ...merklePath(roots, at)];
+      const path = [...pathInLevels(levels, inside), ...merklePath(roots, at)];
       proofs.push({
         leaf: Uint8Array.from(bytes.subarray(inside * LEAF_BYTES, (inside + 1) * LEAF_BYTES)),
         path: path.map((hash) => hashId<Hash>(hash)),
@@ -409,6 +412,16 @@ export class Host {
     if (contract === undefined || contract.renterId !== renter)
       throw new MarketError('contract-unknown', 'this renter has no such live contract here');
     return this.prove(id, revision, leaves);
+  }
+
+  /** Reads the part of the fragments again whose turn it is. */
+  scrub(signal: AbortSignal): Promise<ScrubOutcome> {
+    return scrub({ shelf: this.#shelf, store: this.#store, now: this.#now }, this.#ledger.period(), signal);
+  }
+
+  /** How many fragments are not as they were stored, as far as scrubs know. */
+  async damagedFragments(): Promise<number> {
+    return (await damagedRoots(this.#store)).size;
   }
 
   /** Deletes what no live contract, no fresh proposal and no fresh arrival speaks of. Gives the number of fragments. */

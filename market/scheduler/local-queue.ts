@@ -11,6 +11,7 @@ const CONCURRENCY: Readonly<Record<JobKind, number>> = {
   renew: 4,
   clean: 1,
   sweep: 1,
+  scrub: 1,
 };
 const HISTORY_MAX = 500;
 /** What runs at the end may go on this long. What it does not finish is derived again at the next start. */
@@ -23,7 +24,7 @@ export class LocalQueue implements JobQueue {
   readonly #run: JobRunner;
   readonly #now: () => number;
   readonly #changed: (record: JobRecord) => void;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(run: JobRunner, now: () => number, changed: (record: JobRecord) => void) {
     this.#run = run;
@@ -43,7 +44,7 @@ export class LocalQueue implements JobQueue {
 
   async add(job: Job): Promise<void> {
     const before = this.#records.get(job.id);
-    if (this.#closed || (before !== undefined && before.state !== 'failed')) return;
+    if (this.#closing.signal.aborted || (before !== undefined && before.state !== 'failed')) return;
     this.#records.delete(job.id);
     this.#set({
       ...job,
@@ -53,7 +54,7 @@ export class LocalQueue implements JobQueue {
       result: undefined,
     });
     const start = (): void => {
-      if (!this.#closed) void this.#lane(job.kind).add(() => this.#perform(job));
+      if (!this.#closing.signal.aborted) void this.#lane(job.kind).add(() => this.#perform(job));
     };
     const waitMs = job.notBeforeMs - this.#now();
     if (waitMs <= 0) return start();
@@ -75,7 +76,7 @@ export class LocalQueue implements JobQueue {
     const attempts = (this.#records.get(job.id)?.attempts ?? 0) + 1;
     this.#set({ ...job, state: 'running', attempts, finishedMs: undefined, result: undefined });
     try {
-      const result = await this.#run(job);
+      const result = await this.#run(job, this.#closing.signal);
       this.#set({ ...job, state: 'done', attempts, finishedMs: this.#now(), result });
     } catch (error) {
       this.#set({
@@ -99,7 +100,7 @@ export class LocalQueue implements JobQueue {
 
   /** Starts nothing more; resolves when what runs has ended, or has had its time. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     for (const timer of this.#timers) clearTimeout(timer);
     const lanes = [...this.#lanes.values()];
     for (const lane of lanes) lane.clear();

@@ -1,5 +1,5 @@
 /** Work that the scheduler derives. Doing a job twice is harmless; losing the queue loses nothing. */
-export type JobKind = 'audit' | 'settle' | 'repair' | 'renew' | 'clean' | 'sweep';
+export type JobKind = 'audit' | 'settle' | 'repair' | 'renew' | 'clean' | 'sweep' | 'scrub';
 
 export interface Job {
   /** The same for the same work: a job that is queued, runs or is done is not added again. */
@@ -18,7 +18,8 @@ export interface JobRecord extends Job {
   readonly result: string | undefined;
 }
 
-export type JobRunner = (job: Job) => Promise<string>;
+/** Does a job; `signal` says that the queue is closing and what takes long had better stop. */
+export type JobRunner = (job: Job, signal: AbortSignal) => Promise<string>;
 
 export interface JobQueue {
   add(job: Job): Promise<void>;

@@ -76,10 +76,10 @@ export class Scheduler {
       const offer = ledger.offerOf(host);
       // One that cannot be renewed is left: its fragments count as lost to a repair.
       if (isRenewalDue(contract, period, offer) && isExtensible(contract, period, offer))
-        job('renew', `${id}/${period}`, { host });
+        job('renew', `${id}/${period}`, { host, period });
     }
-    for (const { id, contract } of await ledger.contractsOf('host'))
-      jobs.push(this.#settlements.due(id, contract, period));
+    const hosting = await ledger.contractsOf('host');
+    for (const { id, contract } of hosting) jobs.push(this.#settlements.due(id, contract, period));
     for (const manifest of await files.list()) {
       if (manifest.slabs.length > 0 && files.health(manifest).state !== 'healthy')
         job('repair', `${manifest.name}/${period}`, { name: manifest.name });
@@ -87,11 +87,12 @@ export class Scheduler {
     // Late in the period: all that was removed in it goes in one revision, and is not paid from the next on.
     if (renting.length > 0 && ledger.periodProgress() >= CLEAN_AFTER) job('clean', `${period}`, {});
     if (period % SWEEP_EVERY === 0) job('sweep', `${period}`, {});
+    if (hosting.length > 0) job('scrub', `${period}`, {});
     for (const one of jobs) if (one !== undefined) await queue.add(one);
   }
 
   /** Does a job. Resolves to what was done, in words. */
-  async run(job: Job): Promise<string> {
+  async run(job: Job, signal: AbortSignal): Promise<string> {
     const { files, contractor, host } = this.#options;
     switch (job.kind) {
       case 'audit':
@@ -107,6 +108,10 @@ export class Scheduler {
         return `${await files.clean()} fragments taken out of contracts`;
       case 'sweep':
         return `${await host.sweep()} fragments deleted`;
+      case 'scrub': {
+        const { checked, damaged } = await host.scrub(signal);
+        return `${checked} fragments read again, ${damaged} damaged`;
+      }
       default:
         return job.kind satisfies never;
     }

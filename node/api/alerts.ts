@@ -1,4 +1,4 @@
-import { nodeAddress } from '../../ledger/ids.ts';
+import { type NodeId, nodeAddress } from '../../ledger/ids.ts';
 import type { HostFault } from '../../market/renter/host-book.ts';
 import type { BlocktreeNode } from '../node.ts';
 
@@ -19,7 +19,7 @@ const FAULTS: Readonly<Record<HostFault, string>> = {
 };
 
 export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[]> {
-  const { ledger, network, shelf, files, book, queue, chain, chip } = node;
+  const { ledger, network, view, shelf, files, book, queue, chain, chip } = node;
   const alerts: AlertJson[] = [];
   const add = (id: string, severity: AlertJson['severity'], title: string, whatToDo: string): void => {
     alerts.push({ id, severity, title, whatToDo });
@@ -79,6 +79,14 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'Add a volume or raise a limit, or new contracts go elsewhere.',
     );
   }
+  const damaged = await node.host.damagedFragments();
+  if (damaged > 0)
+    add(
+      'damaged',
+      'critical',
+      `${damaged} ${damaged === 1 ? 'fragment' : 'fragments'} that this host keeps cannot be read as stored`,
+      'Check the disks, and that every volume is mounted. Periods that cannot be proven cost collateral.',
+    );
   for (const { host, why, failedInARow, renting } of await book.troubles()) {
     const name = nodeAddress(host);
     add(
@@ -90,6 +98,16 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
         : 'Nothing: its contract is over, and it gets no new one for a while.',
     );
   }
+  for (const { kind, state, data, result } of queue.list())
+    if (kind === 'renew' && state === 'failed' && data.period === view.period()) {
+      const name = nodeAddress(data.host as NodeId);
+      add(
+        `renewal/${name}`,
+        'warning',
+        `The contract with the host ${name} could not be renewed: ${result}`,
+        'It is tried again until the contract ends. Check that the balance covers what your files cost.',
+      );
+    }
   for (const manifest of await files.list()) {
     const { state, fragmentsAlive, fragmentsNeeded, fragmentsTotal } = files.health(manifest);
     if (manifest.slabs.length === 0 || state === 'healthy') continue;

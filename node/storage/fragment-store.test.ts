@@ -96,3 +96,36 @@ test('kill -9 while storing loses nothing that was acknowledged', async () => {
   assert(!existsSync(join(folder, 'a', 'arriving')));
   await index.close();
 });
+
+test('a volume with a lost fragment can be drained and removed; what is lost can be stored again', async () => {
+  const { store, index } = await open('lost');
+  const old = await store.addVolume(join(base, 'lost', 'a'), 3 * FRAGMENT_BYTES);
+  const [kept, lost, again] = [fragment(), fragment(), fragment()];
+  for (const { root, bytes } of [kept, lost, again]) await store.put(root, bytes);
+  for (const { root } of [lost, again]) rmSync(join(base, 'lost', 'a', root.slice(0, 2), root));
+  assert.equal(await store.get(lost.root), undefined);
+  await store.put(again.root, again.bytes);
+  assert.deepEqual(await store.get(again.root), Buffer.from(again.bytes));
+  assert.equal(store.usedBytes, 3 * FRAGMENT_BYTES);
+  await store.addVolume(join(base, 'lost', 'b'), 10 * FRAGMENT_BYTES);
+  await store.removeVolume(old.id);
+  assert.deepEqual(await store.get(kept.root), Buffer.from(kept.bytes));
+  assert(!store.has(lost.root) && store.has(again.root));
+  assert.equal(store.usedBytes, 2 * FRAGMENT_BYTES);
+  assert.equal(store.roomBytes, 8 * FRAGMENT_BYTES);
+  await index.close();
+});
+
+test('a volume that is drained takes nothing, and nothing of the room of others', async () => {
+  const { store, index } = await open('drained');
+  const { id } = await store.addVolume(join(base, 'drained', 'a'), 4 * FRAGMENT_BYTES);
+  for (let i = 0; i < 3; i++) {
+    const { root, bytes } = fragment();
+    await store.put(root, bytes);
+  }
+  await store.addVolume(join(base, 'drained', 'b'), 2 * FRAGMENT_BYTES);
+  await refuses('no-room', store.drainVolume(id));
+  assert.equal(store.usedBytes, 3 * FRAGMENT_BYTES);
+  assert.equal(store.roomBytes, 0);
+  await index.close();
+});

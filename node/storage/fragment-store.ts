@@ -74,6 +74,14 @@ export class FragmentStore implements FragmentShelf {
     return this.volumes().reduce((sum, volume) => sum + volume.usedBytes, 0);
   }
 
+  get roomBytes(): number {
+    return this.volumes().reduce(
+      (sum, { draining, limitBytes, usedBytes }) =>
+        sum + (draining ? 0 : Math.max(0, limitBytes - usedBytes)),
+      0,
+    );
+  }
+
   /** Adds a folder as a volume, made when it is not there. Throws MarketError `exists`, NodeError `bad-folder`. */
   async addVolume(path: string, limitBytes: number): Promise<Volume> {
     const folder = resolve(path);
@@ -91,22 +99,32 @@ export class FragmentStore implements FragmentShelf {
     return this.#change(id, { limitBytes });
   }
 
-  /** Moves everything to other volumes. Throws MarketError `no-room` when they cannot take it; what moved stays moved. */
+  /**
+   * Moves everything to other volumes; what is lost or cannot be read stays behind. Throws MarketError `no-room` when they
+   * cannot take it; what moved stays moved.
+   */
   async drainVolume(id: string): Promise<void> {
     await this.#change(id, { draining: true });
     for (const [root, place] of [...this.#places]) {
-      if (place.volume !== id) continue;
-      const bytes = await readFile(this.#path(id, root));
+      if (place.volume !== id || this.#places.get(root) !== place) continue;
+      const bytes = await this.get(root).catch(() => undefined);
+      if (bytes === undefined) continue;
       await this.#write(await this.#volumeWithRoom(), root, new Uint8Array(bytes), place.storedMs);
       this.#used.set(id, (this.#used.get(id) ?? 0) - FRAGMENT_BYTES);
       await rm(this.#path(id, root), { force: true });
     }
   }
 
-  /** Drains and forgets a volume. Throws MarketError `unknown-volume` or `no-room`. */
+  /** Drains and forgets a volume, and what was lost with it. Throws MarketError `unknown-volume` or `no-room`. */
   async removeVolume(id: string): Promise<void> {
     await this.drainVolume(id);
-    await this.#index.write([{ key: `volume/${id}`, value: undefined }]);
+    const lost = [...this.#places].filter(([, place]) => place.volume === id).map(([root]) => root);
+    await this.#index.write([
+      ...lost.map((root) => ({ key: `fragment/${root}`, value: undefined })),
+      { key: `volume/${id}`, value: undefined },
+    ]);
+    for (const root of lost) this.#places.delete(root);
+    this.#used.delete(id);
     this.#volumes.delete(id);
   }
 
@@ -132,9 +150,12 @@ export class FragmentStore implements FragmentShelf {
     return this.#places.keys();
   }
 
-  /** Durable when it resolves. Throws MarketError `no-room`; what is there stays. */
+  /** Durable when it resolves. Throws MarketError `no-room`; what is there stays, what was lost is stored again. */
   async put(root: Hash, bytes: Uint8Array): Promise<void> {
-    if (this.#places.has(root)) return;
+    if (this.#places.has(root)) {
+      if ((await this.get(root).catch(() => undefined)) !== undefined) return;
+      await this.remove([root]);
+    }
     const arriving = this.#arriving.get(root);
     if (arriving !== undefined) return arriving;
     const task = this.#volumeWithRoom().then((volume) => this.#write(volume, root, bytes, Date.now()));

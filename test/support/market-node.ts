@@ -182,7 +182,7 @@ export class MarketNode {
       onAudit: () => undefined,
     });
     const queue = new LocalQueue(
-      (job) => (isDead() ? never() : scheduler.run(job)),
+      (job, signal) => (isDead() ? never() : scheduler.run(job, signal)),
       now,
       () => undefined,
     );

@@ -35,8 +35,8 @@ export class MemoryShelf implements FragmentShelf {
     this.#now = now;
   }
 
-  get usedBytes(): number {
-    return this.kept.size * FRAGMENT_BYTES;
+  get roomBytes(): number {
+    return this.limitBytes - this.kept.size * FRAGMENT_BYTES;
   }
 
   has(root: Hash): boolean {
