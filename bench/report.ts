@@ -14,21 +14,26 @@ const PAGE = fileURLToPath(new URL('README.md', folder));
 interface SuiteResult {
   readonly measuredAt: string;
   readonly machine: string;
+  /** What others did on the machine when it began: the load average of the minute before. */
+  readonly loadBefore: number;
   readonly measurements: readonly Measurement[];
 }
 
 type Results = Readonly<Record<string, SuiteResult>>;
 
-export function describeMachine(): string {
+function describeMachine(): string {
   const [cpu] = cpus();
-  return `${availableParallelism()} × ${cpu?.model.trim() ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${release()} ${arch()}, Node.js ${process.versions.node}`;
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const system = `${platform()} ${release()} ${arch()}, Node.js ${process.versions.node}`;
+  return `${availableParallelism()} × ${cpu?.model.trim() ?? 'unknown processor'}, ${memory}, ${system}`;
 }
 
 /** Writes what a suite measured beside what the others did. */
-export function record(suite: string, measurements: readonly Measurement[]): void {
+export function record(suite: string, loadBefore: number, measurements: readonly Measurement[]): void {
   const before: Results = existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as Results) : {};
   const measuredAt = new Date().toISOString();
-  const results: Results = { ...before, [suite]: { measuredAt, machine: describeMachine(), measurements } };
+  const result: SuiteResult = { measuredAt, machine: describeMachine(), loadBefore, measurements };
+  const results: Results = { ...before, [suite]: result };
   writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
   writeFileSync(PAGE, page(results));
 }
@@ -38,14 +43,14 @@ function page(results: Results): string {
     '# Bench',
     '`npm run bench` measures everything and writes this page and `results.json`; `npm run bench -- ledger` (`files`, `network`) measures a part, and `--quick` only shows that the bench works and writes nothing. Ratios compare with a limit that is measured in the same run on the same machine.',
   ];
-  for (const [suite, { measuredAt, machine, measurements }] of Object.entries(results)) {
+  for (const [suite, { loadBefore, measuredAt, machine, measurements }] of Object.entries(results)) {
     const rows = measurements.map(({ name, value, unit, aim }) => {
       const met = aim === undefined ? '' : `${aim.text} ${aim.met ? '✓' : '✗'}`;
       return `| ${name} | ${format(value)} ${unit} | ${met} |`;
     });
     parts.push(
       `## ${suite}`,
-      `${measuredAt.slice(0, 10)}, ${machine}.`,
+      `${measuredAt.slice(0, 10)}, ${machine}; load before it began: ${loadBefore.toFixed(1)}.`,
       ['| what | measured | aim |', '|---|---|---|', ...rows].join('\n'),
     );
   }

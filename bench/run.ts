@@ -1,15 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { benchFiles } from './files/files.ts';
 import { benchLedger } from './ledger/ledger.ts';
 import type { BenchOptions, Measurement } from './measure.ts';
+import { benchNetwork } from './network/network.ts';
 import { format, record } from './report.ts';
 
 /** `npm run bench [-- SUITE…] [--quick]`: measures the suites that are named, or all. */
 
 const suites: Readonly<Record<string, (options: BenchOptions) => AsyncGenerator<Measurement>>> = {
   ledger: benchLedger,
+  files: benchFiles,
+  network: benchNetwork,
 };
 
 const { values, positionals } = parseArgs({
@@ -24,6 +28,7 @@ if (unknown.length > 0) {
 for (const name of positionals.length > 0 ? positionals : Object.keys(suites)) {
   const folder = mkdtempSync(join(tmpdir(), `blocktree-bench-${name}-`));
   const measurements: Measurement[] = [];
+  const [loadBefore = 0] = loadavg();
   try {
     const run = suites[name] as (typeof suites)[string];
     const progress = (text: string): void => console.error(`  … ${text}`);
@@ -36,5 +41,5 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(suites)) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  if (!values.quick) record(name, measurements);
+  if (!values.quick) record(name, loadBefore, measurements);
 }

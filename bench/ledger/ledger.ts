@@ -98,6 +98,13 @@ async function* throughput({ folder, progress, quick }: BenchOptions): AsyncGene
       unit: '/s',
     };
     yield { name: `ratio to the limit, ${among}`, value: ratio, unit: '', aim: atLeast(ratio, 0.5) };
+    const native = (before.cpuMicroseconds + after.cpuMicroseconds) / 2;
+    yield {
+      name: `CPU a transfer, in native verifications, ${among}`,
+      value: measured.cpuMicroseconds / native,
+      unit: '',
+      aim: below(measured.cpuMicroseconds / native, 2),
+    };
     yield { name: `disk a transfer, ${among}`, value: measured.bytesPerTransfer, unit: 'B' };
     yield {
       name: `longest hold-up of the event loop, ${among}`,

@@ -12,6 +12,8 @@ import { signTransfer } from './transfers.ts';
 
 export interface Throughput {
   readonly transfersPerSecond: number;
+  /** CPU time a transfer, of all threads, in µs. */
+  readonly cpuMicroseconds: number;
   /** Growth of the ledger's folder. */
   readonly bytesPerTransfer: number;
   /** The longest time for which the event loop did not turn. */
@@ -69,11 +71,15 @@ export async function measureThroughput(plan: ThroughputPlan): Promise<Throughpu
   const warm = Math.min(2, count - 1);
   await follow(chain, encoded.slice(0, warm));
   const startMs = performance.now();
+  const cpuBefore = process.cpuUsage();
   const { longestMs } = await longestBlock(() => follow(chain, encoded.slice(warm)));
   const seconds = (performance.now() - startMs) / 1_000;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const transfers = (count - warm) * transfersPerBlock;
   await chain.close();
   return {
-    transfersPerSecond: ((count - warm) * transfersPerBlock) / seconds,
+    transfersPerSecond: transfers / seconds,
+    cpuMicroseconds: (user + system) / transfers,
     bytesPerTransfer: (folderBytes(fresh) - bytesBefore) / (count * transfersPerBlock),
     longestBlockMs: longestMs,
   };

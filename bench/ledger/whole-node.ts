@@ -14,6 +14,8 @@ import { prepareLedger, signerOf } from './prepared-ledger.ts';
 
 const built = !import.meta.url.endsWith('.ts');
 const main = fileURLToPath(new URL(`../../node/cli/main.${built ? 'js' : 'ts'}`, import.meta.url));
+/** The program `blocktree` and what comes before its verbs. */
+export const commandLine: readonly string[] = [process.execPath, ...(built ? [] : ['--import', 'tsx']), main];
 /** Periods longer than any bench: nothing turns by itself. */
 const PERIOD_MS = 24 * 3_600_000;
 const READY_MS = 120_000;
@@ -53,6 +55,30 @@ async function stopNode(child: ChildProcess): Promise<void> {
   await gone;
 }
 
+export interface RunningNetwork {
+  readonly processes: readonly ChildProcess[];
+  /** The most that each process ever held, in MiB. */
+  peakResidentMiB(): readonly number[];
+  stop(): Promise<void>;
+}
+
+/** A development network of so many nodes, all of which have claimed and offered. */
+export async function runNetwork(folder: string, nodes: number): Promise<RunningNetwork> {
+  const { consolePort } = await makeNetwork(folder, nodes);
+  const numbers = Array.from({ length: nodes }, (_, i) => i + 1);
+  const processes = await Promise.all(numbers.map((n) => startNode(nodeFolder(folder, n))));
+  const stop = async (): Promise<void> => {
+    await Promise.all(processes.map(stopNode));
+  };
+  try {
+    await settled(consolePort + 1, nodes);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { processes, peakResidentMiB: () => processes.map((child) => memoryMiB(child, 'VmHWM')), stop };
+}
+
 export interface Idle {
   /** Of one core, a node. */
   readonly cpuPercent: number;
@@ -62,23 +88,20 @@ export interface Idle {
 
 /** What nodes cost that have claimed and offered, and then have nothing to do for `ms`. */
 export async function measureIdle(folder: string, nodes: number, ms: number): Promise<Idle> {
-  const { consolePort } = await makeNetwork(folder, nodes);
-  const numbers = Array.from({ length: nodes }, (_, i) => i + 1);
-  const children = await Promise.all(numbers.map((n) => startNode(nodeFolder(folder, n))));
+  const { processes, stop } = await runNetwork(folder, nodes);
   try {
-    await settled(consolePort + 1, nodes);
     await pause(ms / 4);
-    const before = children.map(cpuSeconds);
+    const before = processes.map(cpuSeconds);
     const startMs = performance.now();
     await pause(ms);
     const seconds = (performance.now() - startMs) / 1_000;
-    const used = children.map((child, i) => cpuSeconds(child) - (before[i] ?? 0));
+    const used = processes.map((child, i) => cpuSeconds(child) - (before[i] ?? 0));
     return {
       cpuPercent: (100 * used.reduce((sum, one) => sum + one, 0)) / seconds / nodes,
-      residentMiB: Math.max(...children.map(residentMiB)),
+      residentMiB: Math.max(...processes.map((child) => memoryMiB(child, 'VmRSS'))),
     };
   } finally {
-    await Promise.all(children.map(stopNode));
+    await stop();
   }
 }
 
@@ -104,7 +127,7 @@ export async function measureRestart(
     const startMs = performance.now();
     const child = await startNode(own);
     seconds.push((performance.now() - startMs) / 1_000);
-    resident = Math.max(resident, residentMiB(child));
+    resident = Math.max(resident, memoryMiB(child, 'VmRSS'));
     await stopNode(child);
   }
   return { seconds, residentMiB: resident };
@@ -130,7 +153,9 @@ function cpuSeconds({ pid }: ChildProcess): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-function residentMiB({ pid }: ChildProcess): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+/** Memory that a process holds now, or held at most. */
+function memoryMiB({ pid }: ChildProcess, what: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const [, kib] = new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(status) ?? [];
   return Number(kib) / 1_024;
 }
