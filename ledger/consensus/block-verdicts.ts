@@ -39,6 +39,11 @@ export class BlockVerdicts {
     else this.#valid.set(id, executed);
   }
 
+  /** Whether a block was asked for and is still waited for. */
+  isAsked(id: BlockId): boolean {
+    return this.#asked.has(id);
+  }
+
   /** True the first time a block is asked for. */
   ask(id: BlockId): boolean {
     if (this.#valid.has(id) || this.#invalid.has(id) || this.#asked.has(id)) return false;

@@ -84,6 +84,11 @@ export class Consensus {
     return this.#state.tip()?.blockId ?? this.#state.final.id;
   }
 
+  /** Whether it still waits for a block that it asked for: finality elsewhere makes others needless. */
+  awaits(blockId: BlockId): boolean {
+    return this.#state.blocks.isAsked(blockId);
+  }
+
   /** Notarized and not final, by block: for display. */
   notarized(): ReadonlySet<BlockId> {
     const ids = [...this.#state.slots.values()].map((slot) => slot.notarization?.position?.blockId);

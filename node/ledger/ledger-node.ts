@@ -67,6 +67,8 @@ export class LedgerNode {
   readonly #abort = new AbortController();
   readonly #queue: Work[] = [];
   readonly #arrived = new Map<BlockId, Block>();
+  /** Blocks that are being fetched; a proposal that nobody has is given up when another block is final. */
+  readonly #obtaining = new Map<BlockId, AbortController>();
   readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
   readonly #evidenceListeners = new Set<(first: Vote, second: Vote) => void>();
   readonly #blockListeners = new Set<() => void>();
@@ -418,7 +420,9 @@ export class LedgerNode {
 
   /** Gets a block and its missing ancestors from memory or peers and has them executed, oldest first. */
   async #obtain(blockId: BlockId, from: readonly NodeId[], final: boolean): Promise<void> {
-    const { signal } = this.#abort;
+    const needless = new AbortController();
+    this.#obtaining.set(blockId, needless);
+    const signal = AbortSignal.any([this.#abort.signal, needless.signal]);
     const peers = (): readonly NodeId[] => {
       const connected = this.#network.peers().map((peer) => peer.nodeId);
       return [...new Set([...from.filter((id) => connected.includes(id)), ...connected])];
@@ -450,7 +454,7 @@ export class LedgerNode {
         }
         this.#catchUpHeight = this.chain.final.height + path.length;
       }
-      const walk = this.#walk(path, peers, final);
+      const walk = this.#walk(path, peers, final, signal);
       if (path.length > CATCH_UP_STRETCH) {
         const ended = (): void => {
           this.#longWay = undefined;
@@ -469,12 +473,18 @@ export class LedgerNode {
     } catch (error) {
       if (!signal.aborted) this.#halt(error instanceof Error ? error.message : String(error), error);
     } finally {
+      if (this.#obtaining.get(blockId) === needless) this.#obtaining.delete(blockId);
       if (this.#arrived.size > ARRIVED_MAX) this.#arrived.clear();
     }
   }
 
   /** Executes the blocks of a path, oldest first, while those ahead are fetched. False when one is invalid. */
-  async #walk(path: readonly BlockId[], peers: () => readonly NodeId[], final: boolean): Promise<boolean> {
+  async #walk(
+    path: readonly BlockId[],
+    peers: () => readonly NodeId[],
+    final: boolean,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const blocks = new Map<BlockId, Block>();
     for (const id of path) {
       const known = this.#arrived.get(id);
@@ -483,7 +493,7 @@ export class LedgerNode {
     const bodies = streamBlocks(this.#network, {
       ids: path.filter((id) => !blocks.has(id)),
       peers,
-      signal: this.#abort.signal,
+      signal,
       onArrived: (block) => void this.chain.verifyBlock(block),
       onBad: (peer, { code, message }) =>
         this.#options.logger.warn({ peer, code, reason: message }, 'a peer gave bad blocks'),
@@ -551,6 +561,7 @@ export class LedgerNode {
       view: certificate.view,
       certificate: encodeCertificate(certificate),
     });
+    for (const [id, needless] of this.#obtaining) if (!this.#consensus.awaits(id)) needless.abort();
     await this.#log.compact(
       () => this.chain.pending(),
       () => this.#consensus.liveRecords(),
