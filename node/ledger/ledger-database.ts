@@ -92,6 +92,15 @@ export async function openUnchecked(location: string): Promise<Database> {
   }
 }
 
+/**
+ * Everything written so far is on disk when it resolves. A synced batch alone does not do that for batches before it that
+ * went to an earlier journal.
+ */
+export async function flush(db: Database): Promise<void> {
+  // Compacting a range, however small, first writes what is in memory to a synced table.
+  await (db as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange('m/', 'm/');
+}
+
 /** What is damaged, and the ways out of it. */
 export function damagedLedger(location: string, what: string): NodeError {
   return new NodeError(

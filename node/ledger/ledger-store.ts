@@ -25,6 +25,7 @@ import {
   type Database,
   damagedLedger,
   FINAL_KEY,
+  flush,
   jsonBytes,
   ledgerLocation,
   ORDERED_KEY,
@@ -394,6 +395,7 @@ async function orderRows(db: Database, place: StatePlace): Promise<void> {
     await batch.write();
     batch = db.batch();
   }
-  batch.put(ORDERED_KEY, new Uint8Array(0));
-  await batch.write({ sync: true });
+  await batch.write();
+  await flush(db);
+  await db.put(ORDERED_KEY, new Uint8Array(0), { sync: true });
 }

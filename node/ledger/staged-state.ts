@@ -1,16 +1,25 @@
-import { type BlockHeader, blockIdOf, encodeHeader, HEADER_BYTES } from '../../ledger/block.ts';
+import {
+  type BlockHeader,
+  blockIdOf,
+  committeeHash,
+  encodeHeader,
+  HEADER_BYTES,
+} from '../../ledger/block.ts';
 import { utf8 } from '../../ledger/bytes.ts';
 import { decode } from '../../ledger/codec.ts';
 import type { StateRow } from '../../ledger/commitment/state-chunk.ts';
 import { encodeCertificate } from '../../ledger/consensus/messages.ts';
 import { type Boundary, encodeBoundary } from '../../ledger/consensus/trust-chain.ts';
-import { invariant, LedgerError } from '../../ledger/errors.ts';
-import type { ContractId, Hash } from '../../ledger/ids.ts';
-import { CONTRACTS } from '../../ledger/state/entities.ts';
+import type { Certificate } from '../../ledger/consensus/votes.ts';
+import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
+import { type ContractId, type Hash, ZERO_HASH } from '../../ledger/ids.ts';
+import { stateKey } from '../../ledger/state/draft.ts';
+import { COMMITTEES, CONTRACTS } from '../../ledger/state/entities.ts';
 import type { CertifiedHeader } from './finality.ts';
 import {
   type Batch,
   type Database,
+  flush,
   PRUNED_KEY,
   pagesAt,
   rowsAt,
@@ -86,12 +95,26 @@ export class StagedState {
     };
     const batch = this.#db.batch();
     putHeader(this.#db, batch, header);
-    for (const boundary of boundaries)
+    for (const boundary of [...boundaries, ...this.#boundaryAt(header, certificate)])
       batch.put(boundaryKey(boundary.header.epoch), encodeBoundary(boundary));
     batch.put(PRUNED_KEY, utf8(String(header.height)));
     const before = store.place;
+    await flush(this.#db);
     await store.adopt(this.#place, final, batch);
     await clearPlace(this.#db, before);
+  }
+
+  /** The newest block as a boundary, when it is one: the state says who comes next. */
+  #boundaryAt(header: BlockHeader, certificate: Certificate): readonly Boundary[] {
+    if (header.nextCommitteeHash === ZERO_HASH) return [];
+    const row = this.#db.getSync(rowsAt(this.#place) + stateKey(COMMITTEES, String(header.epoch + 1)));
+    const nextSeats = row && decode(COMMITTEES.codec, row, 'a committee').seats;
+    demand(
+      nextSeats !== undefined && committeeHash(nextSeats) === header.nextCommitteeHash,
+      'bad-block',
+      'the header names another committee than the state',
+    );
+    return [{ header, certificate, nextSeats }];
   }
 
   async #build(): Promise<Hash> {

@@ -17,30 +17,35 @@ import {
 import type { Chain } from '../../node/ledger/chain.ts';
 import type { SmallNetwork } from './small-network.ts';
 
-/** Makes blocks on a chain as its committee would, without the time that a committee takes. */
+/** Makes blocks on a chain as its committees would, without the time that committees take. */
 export class ChainGrower {
   readonly #network: SmallNetwork;
   readonly #chain: Chain;
-  readonly #committee: Committee;
   #accounts = 0;
   #nowMs: number;
 
   constructor(network: SmallNetwork, chain: Chain) {
     this.#network = network;
     this.#chain = chain;
-    this.#committee = new Committee(chain.rules.chainId, 0, network.genesis.committee);
-    this.#nowMs = network.genesis.timestampMs;
+    this.#nowMs = chain.final.timestampMs;
   }
 
-  /** A block with the first member's claim: its account has money from then on. */
-  async claim(): Promise<void> {
-    await this.#block([await this.#network.claim(0)]);
+  /** A block with a member's claim: its account has money from then on. */
+  async claim(index = 0): Promise<void> {
+    await this.#block(index, [await this.#network.claim(index)]);
+  }
+
+  /** A block with which a member that has claimed takes a seat. */
+  async takeSeat(index: number): Promise<void> {
+    const { ekId } = await (this.#network.members[index] as SmallNetwork['members'][number]).tpm.ek();
+    await this.#block(index, [{ kind: 'seat', ekId, action: 'enter' }]);
   }
 
   /** Blocks of transfers of the first member to accounts that nobody has seen before. */
   async grow(blocks: number, transfers = 3): Promise<void> {
     for (let i = 0; i < blocks; i++)
       await this.#block(
+        0,
         Array.from({ length: transfers }, () => ({
           kind: 'transfer',
           to: accountNumber(this.#accounts++),
@@ -50,23 +55,23 @@ export class ChainGrower {
       );
   }
 
-  /** A final certificate of every member for a block. */
-  certificate(id: BlockId, view: number, height: number): Uint8Array {
+  /** A final certificate of every member of a committee whose key is known. */
+  #certificate(committee: Committee, id: BlockId, view: number, height: number): Uint8Array {
     const position = { view, parentView: view - 1, height, blockId: id };
-    const digest = this.#committee.digest('finalize', view, position);
+    const digest = committee.digest('finalize', view, position);
     const votes = new Map(
       this.#network.members.flatMap(({ person }) => {
-        const seat = this.#committee.indexOf(person.nodeId);
+        const seat = committee.indexOf(person.nodeId);
         return seat === undefined ? [] : [[seat, sign(digest, person.nodeSecret)] as const];
       }),
     );
-    return encodeCertificate(this.#committee.certificate('finalize', view, position, votes));
+    return encodeCertificate(committee.certificate('finalize', view, position, votes));
   }
 
-  async #block(bodies: readonly TransactionBody[]): Promise<void> {
+  async #block(index: number, bodies: readonly TransactionBody[]): Promise<void> {
     const chain = this.#chain;
     const { final } = chain;
-    const [{ person }] = this.#network.members as [SmallNetwork['members'][number]];
+    const { person } = this.#network.members[index] as SmallNetwork['members'][number];
     const { nonce } = accountOf(chain.state, person.accountId);
     const candidates = bodies.map((body, i): PooledTransaction => {
       const transaction = signTransaction(
@@ -86,21 +91,20 @@ export class ChainGrower {
         addedMs: 0,
       };
     });
-    const view = final.view + 1;
+    const { epoch } = chain;
+    const committee = new Committee(chain.rules.chainId, epoch, chain.seats);
+    const view = final.epoch === epoch ? final.view + 1 : 1;
     this.#nowMs += 100;
     const block = (await chain.build(
-      { parentId: final.id, epoch: 0, view, proposer: this.#committee.leader(view), nowMs: this.#nowMs },
+      { parentId: final.id, epoch, view, proposer: committee.leader(view), nowMs: this.#nowMs },
       candidates,
       (_, error) => {
         throw error;
       },
     )) as Block;
     const id = blockIdOf(block.header);
-    await chain.commit([id], {
-      epoch: 0,
-      view,
-      certificate: this.certificate(id, view, block.header.height),
-    });
+    const certificate = this.#certificate(committee, id, view, block.header.height);
+    await chain.commit([id], { epoch, view, certificate });
   }
 }
 
