@@ -13,7 +13,7 @@ import {
 } from '../../ledger/consensus/messages.ts';
 import type { Certificate, Position, Vote } from '../../ledger/consensus/votes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
-import { LedgerError } from '../../ledger/errors.ts';
+import { invariant, LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import { Mempool } from '../../ledger/mempool.ts';
 import { clockOf } from '../../ledger/state/draft.ts';
@@ -572,6 +572,13 @@ export class LedgerNode {
     id: BlockId,
     at: { epoch: number; view: number; certificate: Uint8Array | undefined },
   ): Promise<void> {
+    const header = this.chain.header(id);
+    // A block that was proposed again may be final by more than one view, and a long way may have passed it already.
+    if (header !== undefined && header.height <= this.chain.final.height) {
+      const known = this.chain.store.idAt(header.height);
+      invariant(known === undefined || known === id, `two final blocks at height ${header.height}`);
+      return;
+    }
     const ids: BlockId[] = [];
     for (let next = id; next !== this.chain.final.id; ) {
       ids.unshift(next);
