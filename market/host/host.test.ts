@@ -223,3 +223,20 @@ test('a host does not give what a disk made of a fragment for the fragment', asy
   await refuses('not-found', () => host.readFragment(renter.accountId, root));
   await refuses('not-synced', () => host.prove(id, 7, [0]));
 });
+
+test('what is signed and never comes to the ledger does not pile up', async () => {
+  const roots: Hash[] = [];
+  for (let i = 0; i < 40; i++) {
+    const { root, bytes } = fragment();
+    await host.storeFragment(renter.accountId, root, bytes);
+    roots.push(root);
+    nowMs++;
+    await host.signTerms(renter.accountId, termsOver([root]), [root]);
+  }
+  const proposed = await store.range('proposed/');
+  assert(proposed.length <= 16);
+  assert(
+    proposed.some(({ key }) => key.endsWith(roots.at(-1) as string)),
+    'the newest is kept',
+  );
+});

@@ -41,6 +41,8 @@ export const PENDING_BYTES_MAX = 256 * 1_048_576;
 /** What no contract covers is kept this long. */
 const PENDING_MS = 15 * 60_000;
 const CHALLENGE_LEAVES_MAX = 16;
+/** Terms, or revisions of a contract, that may be signed and not on the ledger; a renter needs one at a time. */
+const PROPOSALS_MAX = 16;
 /** Periods that a renter may be ahead of this host, in what both know of the ledger. */
 const PERIODS_AHEAD = 1;
 /** Roots of one request: a revision over more comes in several. */
@@ -314,8 +316,18 @@ export class Host {
     return sign(closeDigest(this.#ledger.chainId, contractId, egressBytes), this.#nodeSecret);
   }
 
+  /** Keeps what is signed until the ledger says whether it holds; of one owner the newest few. */
   async #propose(owner: string, root: Hash, list: FragmentList): Promise<void> {
+    const before = (await this.#store.range(`proposed-at/${owner}/`)).map(({ key }) => ({
+      name: key.slice('proposed-at/'.length),
+      atMs: readJson<number>(this.#store, key) ?? 0,
+    }));
+    const old = before.sort((a, b) => b.atMs - a.atMs).slice(PROPOSALS_MAX - 1);
     await this.#store.write([
+      ...old.flatMap(({ name }) => [
+        { key: `proposed/${name}`, value: undefined },
+        { key: `proposed-at/${name}`, value: undefined },
+      ]),
       { key: `proposed/${owner}/${root}`, value: encodeList(list) },
       { key: `proposed-at/${owner}/${root}`, value: jsonValue(this.#now()) },
     ]);

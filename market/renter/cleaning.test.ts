@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { LEAVES_PER_FRAGMENT } from '../../ledger/merkle.ts';
+import { KIND } from '../../node/network/kinds.ts';
 import { bytesOf, pieces, readAll } from '../../test/support/content.ts';
+import type { MarketNode } from '../../test/support/market-node.ts';
 import { MarketWorld } from '../../test/support/market-world.ts';
+import { MarketError } from '../errors.ts';
 
 let world: MarketWorld;
 afterEach(() => world.close());
@@ -56,4 +60,34 @@ test('with nothing left a contract is closed, and the escrow comes back', async 
   await put('b');
   assert.deepEqual(await world.finish(readAll(renter.files, 'b')), bytesOf('b', 50_000));
   assert.equal(world.ledger.imbalance(), 0n);
+});
+
+test('a cleaning in the middle of an upload takes nothing of it, and another takes what is left of one that failed', async () => {
+  world = await MarketWorld.open({ hosts: 3 });
+  const { renter } = world;
+  await put('a');
+  await world.periods(2);
+  const [one, two] = contracts() as [MarketNode, MarketNode];
+  two.refuses = (kind) => (kind === KIND.signRevision ? new MarketError('bad-terms', 'wait') : undefined);
+  let ended = false;
+  const putting = renter.files.put('b', pieces(bytesOf('b', 50_000)), { scheme: SCHEME }).finally(() => {
+    ended = true;
+  });
+  const fragments = () =>
+    (world.contract(renter, one)?.contract.roots.at(-1)?.leafCount ?? 0) / LEAVES_PER_FRAGMENT;
+  await world.until(() => fragments() === 2, 'the first of the contracts to be revised', 1);
+  const cleaning = renter.files.clean();
+  await world.until(() => ended, 'the upload to end', 2);
+  assert.equal(await world.finish(cleaning), 0);
+  await putting;
+  assert(JSON.stringify(renter.files.manifest('b')).includes(one.person.nodeId));
+  assert.equal(fragments(), 2);
+  assert.deepEqual(await world.finish(readAll(renter.files, 'b')), bytesOf('b', 50_000));
+
+  for (const host of world.hosts)
+    if (host !== one)
+      host.refuses = (kind) => (kind === KIND.storeFragment ? new MarketError('no-room', 'full') : undefined);
+  await assert.rejects(world.finish(renter.files.put('c', pieces(bytesOf('c', 50_000)), { scheme: SCHEME })));
+  await world.periods(2);
+  assert.deepEqual(await world.orphans(renter), []);
 });

@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { type Grains, grains } from '../../ledger/grains.ts';
 import type { ContractId, Hash, NodeId } from '../../ledger/ids.ts';
@@ -38,6 +39,9 @@ const PASSING = new Set(['bad-terms', 'bad-revision', 'contract-unknown', 'timeo
 /** Fragments that one revision adds and removes at most: half of what a host takes in a request. */
 const ROOTS_PER_REVISION = ROOTS_MAX / 2;
 
+/** Transactions that wait for their block at once: a wallet bounds them, and has others to send. */
+const SUBMITS_MAX = 24;
+
 interface Wish {
   readonly added: readonly Hash[];
   readonly removed: readonly Hash[];
@@ -61,6 +65,7 @@ export class Contractor {
   readonly #options: ContractorOptions;
   readonly #wishes = new Map<NodeId, Wish[]>();
   readonly #running = new Set<NodeId>();
+  readonly #submits = new PQueue({ concurrency: SUBMITS_MAX });
   /** Roots of lists whose transaction is under way, and how many. */
   readonly #submitting = new Map<Hash, number>();
 
@@ -245,7 +250,9 @@ export class Contractor {
     const { ledger, link, wallet, accountSecret } = this.#options;
     const hostSignature = await link.signClose(host, contractId, egressBytes);
     const renterSignature = sign(closeDigest(ledger.chainId, contractId, egressBytes), accountSecret);
-    await wallet.submit({ kind: 'storage.close', contractId, egressBytes, renterSignature, hostSignature });
+    await this.#submits.add(() =>
+      wallet.submit({ kind: 'storage.close', contractId, egressBytes, renterSignature, hostSignature }),
+    );
   }
 
   /** Keeps the list, then sends what commits to it. */
@@ -255,7 +262,7 @@ export class Contractor {
     this.#submitting.set(root, (this.#submitting.get(root) ?? 0) + 1);
     try {
       await store.write([{ key: `renting/${root}`, value: encodeList(list) }]);
-      await wallet.submit(body);
+      await this.#submits.add(() => wallet.submit(body));
     } finally {
       const others = (this.#submitting.get(root) ?? 1) - 1;
       if (others > 0) this.#submitting.set(root, others);

@@ -1,5 +1,5 @@
 import type { ContractId, NodeId } from '../../ledger/ids.ts';
-import { MarketError } from '../errors.ts';
+import { codeOf, MarketError } from '../errors.ts';
 import { download, type FragmentSource } from '../files/download.ts';
 import { type Manifest, normalName, slabKeyWrap } from '../files/manifest.ts';
 import { defaultScheme, type Scheme } from '../files/scheme.ts';
@@ -147,9 +147,15 @@ export class FileStore {
     const { link, book } = this.#options;
     return {
       fetch: async ({ host, root }) => {
-        const bytes = await link.fetchFragment(host, root);
-        this.#countEgress(host, bytes.length);
-        return bytes;
+        try {
+          const bytes = await link.fetchFragment(host, root);
+          this.#countEgress(host, bytes.length);
+          return bytes;
+        } catch (error) {
+          // It says itself that it has not got what it is paid for.
+          if (codeOf(error) === 'not-found') await book.suspend(host, 'lost-data');
+          throw error;
+        }
       },
       rank: ({ host }) => {
         const notes = book.notes(host);

@@ -131,3 +131,16 @@ test('a fragment that goes back to an earlier host stays there', async () => {
   assert(keeps('a', earlier) && healthy('a'));
   await sound();
 });
+
+test('a reader that is told of a loss has it repaired', async () => {
+  world = await MarketWorld.open({ hosts: 6 });
+  const { renter } = world;
+  await world.finish(
+    renter.files.put('a', pieces(bytesOf('a', 100_000)), { scheme: { data: 2, parity: 2 } }),
+  );
+  await world.periods(1);
+  const [host] = hostsOf('a') as [MarketNode];
+  await host.shelf.remove([...host.shelf.roots()]);
+  assert.deepEqual(await world.finish(readAll(renter.files, 'a')), bytesOf('a', 100_000));
+  await world.until(() => !keeps('a', host) && healthy('a'), 'the repair', 2);
+});
