@@ -495,8 +495,7 @@ export class LedgerNode {
       peers,
       signal,
       onArrived: (block) => void this.chain.verifyBlock(block),
-      onBad: (peer, { code, message }) =>
-        this.#options.logger.warn({ peer, code, reason: message }, 'a peer gave bad blocks'),
+      onBad: (peer, { message }) => this.#network.shun(peer, `it gave bad blocks: ${message}`),
     });
     try {
       for (let at = 0; at < path.length; at += CATCH_UP_STRETCH) {

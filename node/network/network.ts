@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
@@ -80,6 +81,8 @@ export class Network {
   readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
 
   private constructor(options: NetworkOptions) {
+    // Every dial and every wait for a peer hears of the end; the bounds on peers and pools are theirs, too.
+    setMaxListeners(0, this.#abort.signal);
     this.#self = identityOf(options.chainId, options.nodeSecret);
     this.#logger = options.logger;
     this.#directory = new Directory({

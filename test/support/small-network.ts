@@ -11,6 +11,8 @@ import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
 import type { TransactionBody } from '../../ledger/transaction.ts';
 import { Chain } from '../../node/ledger/chain.ts';
 import { LedgerNode } from '../../node/ledger/ledger-node.ts';
+import { SnapshotServer } from '../../node/ledger/snapshot-serve.ts';
+import { syncFromSnapshot } from '../../node/ledger/snapshot-sync.ts';
 import { Network } from '../../node/network/network.ts';
 import { makeClaim } from '../../node/tpm/claim-body.ts';
 import { createRequest, endorse, openAnswer } from '../../node/tpm/issuer.ts';
@@ -89,9 +91,10 @@ export class SmallNetwork {
     return network;
   }
 
-  start(index: number): Promise<Running> {
+  /** `snapshotBehind`: blocks behind which it fetches a snapshot first; never, unless told. */
+  start(index: number, snapshotBehind = 0): Promise<Running> {
     const seeds = this.members.map(({ port }) => `127.0.0.1:${port}`);
-    return startMember(this.members[index] as Member<Person>, this.genesis, seeds);
+    return startMember(this.members[index] as Member<Person>, this.genesis, seeds, snapshotBehind);
   }
 
   /** The claim of a member's chip, endorsed. */
@@ -125,6 +128,7 @@ export async function startMember<Who extends Signers>(
   member: Member<Who>,
   genesis: Genesis,
   seeds: readonly string[],
+  snapshotBehind = 0,
 ): Promise<Running<Who>> {
   const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
   const chain = await Chain.open(member.folder, genesis);
@@ -139,6 +143,9 @@ export async function startMember<Who extends Signers>(
     logger,
   });
   const { nodeId, nodeSecret, accountId, accountSecret } = member.person;
+  const snapshots = new SnapshotServer(network, chain);
+  const { signal } = new AbortController();
+  await syncFromSnapshot({ chain, network, logger, signal, behindMin: snapshotBehind, waitMs: 5_000 });
   const ledger = await LedgerNode.open({
     chain,
     network,
@@ -147,6 +154,7 @@ export async function startMember<Who extends Signers>(
     nodeSecret,
     logger,
   });
+  ledger.onFinal(() => snapshots.committed());
   const wallet = new Wallet(ledger, accountId, accountSecret);
   return {
     member,
