@@ -28,6 +28,7 @@ export type Peer = Item<'GET /peers'>;
 export type Alert = Item<'GET /alerts'>;
 export type Seat = Answer<'GET /seat'>;
 export type TpmStatus = Answer<'GET /tpm'>;
+export type Setting = Item<'GET /settings'>;
 export type Token = Item<'GET /tokens'>;
 
 /** What the node refused, in its own words. */

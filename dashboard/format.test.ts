@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { acorns, bytes, duration, grainsText, latency, parseAcorns, short, when } from './format.ts';
+import {
+  acorns,
+  bytes,
+  duration,
+  grainsText,
+  latency,
+  parseAcorns,
+  short,
+  when,
+  withShortIds,
+} from './format.ts';
 
 test('acorns are shown to the decimals that matter, cut and never rounded up', () => {
   for (const [grains, shown] of [
@@ -58,4 +68,13 @@ test('moments of today are told by the time, others by the day', () => {
   assert.match(when(at(2025, 10, 20), now), /2025/);
   assert.equal(latency(0.2), 'under 1 ms');
   assert.equal(latency(12.6), '13 ms');
+});
+
+test('ids within a sentence are short, and words are left alone', () => {
+  assert.equal(
+    withShortIds(`The host node1${'q'.repeat(58)} does not answer, 4 audits in a row`),
+    'The host node1qqqq…qqqq does not answer, 4 audits in a row',
+  );
+  assert.equal(withShortIds(`contract ${'ab'.repeat(32)}`), 'contract ababababa…abab');
+  assert.equal(withShortIds('node1 is fine'), 'node1 is fine');
 });

@@ -41,6 +41,11 @@ export function short(id: string): string {
   return id.length <= 16 ? id : `${id.slice(0, 9)}…${id.slice(-4)}`;
 }
 
+/** A sentence with the ids in it short. */
+export function withShortIds(text: string): string {
+  return text.replaceAll(/\b(?:node1|acorn1)[0-9a-z]{20,}|\b[0-9a-f]{64}\b/g, short);
+}
+
 export function duration(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
   if (seconds < 60) return `${seconds} s`;

@@ -991,6 +991,18 @@ export interface Operations {
       readonly nextCursor: string | null;
     };
   };
+  "GET /settings": {
+    readonly answer: {
+      readonly items: readonly ({
+        readonly name: string;
+        /** as a flag would be given */
+        readonly value: string;
+        readonly isDefault: boolean;
+        readonly help: string;
+      })[];
+      readonly nextCursor: string | null;
+    };
+  };
   "POST /sessions": {
     readonly body: {
       readonly code: string;

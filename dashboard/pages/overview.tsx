@@ -1,5 +1,5 @@
 import { type Alert, type Audit, type Earnings, type Page, type Peer, type Status, useApi } from '../api.ts';
-import { bytes, duration } from '../format.ts';
+import { bytes, duration, withShortIds } from '../format.ts';
 import { Amount, Badge, Bar, Card, Empty, Figure, Show } from '../ui.tsx';
 
 export function earnedSince(earnings: Earnings, sinceMs: number): bigint {
@@ -65,7 +65,7 @@ export function Overview() {
                 <Figure label="This month">
                   <Amount grains={earnedSince(data, month)} />
                 </Figure>
-                <Figure label="A month from now on" note="from the contracts that live now">
+                <Figure label="Month ahead" note="from the contracts that live now">
                   <Amount grains={data.projectedMonthGrains} />
                 </Figure>
                 <Figure label="Balance">
@@ -100,8 +100,8 @@ export function Overview() {
                       {alert.severity}
                     </Badge>
                     <div>
-                      <strong>{alert.title}</strong>
-                      <p>{alert.whatToDo}</p>
+                      <strong title={alert.title}>{withShortIds(alert.title)}</strong>
+                      <p>{withShortIds(alert.whatToDo)}</p>
                     </div>
                   </li>
                 ))}

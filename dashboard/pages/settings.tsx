@@ -1,8 +1,64 @@
 import { useState } from 'preact/hooks';
-import { call, type Page, type Token, useApi } from '../api.ts';
+import { call, type Page, type Setting, type Token, useApi } from '../api.ts';
 import { dateTime } from '../format.ts';
 import { setTheme, theme } from '../theme.ts';
-import { Act, Card, Empty, Show, Table } from '../ui.tsx';
+import { Act, Badge, Card, Empty, Show, Table } from '../ui.tsx';
+
+/** What the node was started with; the owner changes it on the machine itself. */
+function Configuration() {
+  const settings = useApi<Page<Setting>>('/settings', []);
+  return (
+    <Card title="Configuration" wide>
+      <p class="note">
+        In force since the start. <code>npx blocktree config set KEY VALUE</code> changes one for the next.
+      </p>
+      <Show from={settings}>
+        {({ items }) => (
+          <Table label="Configuration" head={['Setting', 'Value', 'What it is']}>
+            {items.map((one) => (
+              <tr key={one.name}>
+                <td class="whole">
+                  <code>{one.name}</code>
+                </td>
+                <td class="path">
+                  {one.value === '' ? <span class="note">none</span> : one.value}
+                  {!one.isDefault && (
+                    <>
+                      {' '}
+                      <Badge tone="good">set</Badge>
+                    </>
+                  )}
+                </td>
+                <td class="note">{one.help}</td>
+              </tr>
+            ))}
+          </Table>
+        )}
+      </Show>
+    </Card>
+  );
+}
+
+function Backup() {
+  return (
+    <Card title="Backup" wide>
+      <ol class="steps">
+        <li>
+          <code>npx blocktree wallet backup</code> prints 24 words. Who has them has the account: write them
+          down and keep them offline.
+        </li>
+        <li>
+          <code>npx blocktree init --restore</code> on another machine asks for them; <code>tpm rebind</code>{' '}
+          binds its chip to the account.
+        </li>
+        <li>
+          Fragments that are kept for others need no backup: what is lost is rebuilt at other hosts, and costs
+          collateral.
+        </li>
+      </ol>
+    </Card>
+  );
+}
 
 export function Settings() {
   const tokens = useApi<Page<Token>>('/tokens', []);
@@ -95,6 +151,8 @@ export function Settings() {
           />
         </form>
       </Card>
+      <Backup />
+      <Configuration />
     </div>
   );
 }

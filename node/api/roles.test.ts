@@ -54,7 +54,13 @@ const RULES = {
     'GET /sessions/current',
     'DELETE /sessions/current',
   ],
-  operator: ['GET /tpm/request', 'POST /host/volumes', 'PATCH /host/volumes/:id', 'DELETE /host/volumes/:id'],
+  operator: [
+    'GET /settings',
+    'GET /tpm/request',
+    'POST /host/volumes',
+    'PATCH /host/volumes/:id',
+    'DELETE /host/volumes/:id',
+  ],
   owner: [
     'POST /tpm/claim',
     'POST /seat',

@@ -477,6 +477,16 @@ export const Alert = T.Object(
   open,
 );
 
+export const SettingEntry = T.Object(
+  {
+    name: T.String(),
+    value: text('as a flag would be given'),
+    isDefault: T.Boolean(),
+    help: T.String(),
+  },
+  open,
+);
+
 export const Role = T.Union([T.Literal('viewer'), T.Literal('operator'), T.Literal('owner')]);
 export const Session = T.Object({ role: Role }, open);
 export const Token = T.Object({ id: T.String(), name: T.String(), role: Role, createdAt: Time }, open);

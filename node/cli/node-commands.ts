@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { accountAddress, nodeAddress } from '../../ledger/ids.ts';
 import { openConsole } from '../api/server.ts';
+import { withSetting } from '../config/edit-settings.ts';
 import {
   flagName,
   formatSettingsFile,
+  isSetting,
   loadSettings,
   SETTINGS,
   type SettingName,
@@ -17,6 +19,7 @@ import type { ReadyMessage } from '../devnet/run.ts';
 import { runDevnet } from '../devnet/run.ts';
 import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
+import { writePrivateFile } from '../keys/private-file.ts';
 import { openNodeTpm, protectionBy, readGenesis, startNode } from '../node.ts';
 import { acorns, bytes, fields } from './output.ts';
 import { type PassphraseOptions, readPassphrase, withPassphraseOptions } from './passphrase.ts';
@@ -318,6 +321,23 @@ export function nodeCommands(program: Command, run: Runner, version: string): vo
       run(async ({ dataFolder }) => {
         const settings = loadSettings(dataFolder(), {});
         return [settings, fields(names.map((name) => [name, JSON.stringify(settings[name])]))];
+      }),
+    );
+  config
+    .command('set <key> <value>')
+    .description('change a setting in blocktree.toml; lists with commas; holds from the next start on')
+    .action(
+      run(async ({ dataFolder }, key: string, value: string) => {
+        if (!isSetting(key))
+          throw new NodeError(
+            'bad-configuration',
+            `unknown key "${key}"; expected one of ${names.join(', ')}`,
+          );
+        const path = join(dataFolder(), 'blocktree.toml');
+        const source = existsSync(path) ? await readFile(path, 'utf8') : '';
+        await writePrivateFile(path, withSetting(source, path, key, value));
+        const { [key]: now } = loadSettings(dataFolder(), {});
+        return [{ [key]: now }, `${key} = ${JSON.stringify(now)}, from the next start on`];
       }),
     );
 }

@@ -149,7 +149,16 @@ function fromText(kind: Kind, text: string): unknown {
   }
 }
 
-function isSetting(name: string): name is SettingName {
+/** The value that a text stands for. Throws NodeError `bad-configuration` that names `where` it was given. */
+export function settingFromText(name: SettingName, text: string, where: string): unknown {
+  const { kind } = SETTINGS[name];
+  const value = fromText(kind, text);
+  if (!fits(kind, value))
+    throw new NodeError('bad-configuration', `${where}: expected ${EXPECTED[kind]}, got "${text}"`);
+  return value;
+}
+
+export function isSetting(name: string): name is SettingName {
   return Object.hasOwn(SETTINGS, name);
 }
 
@@ -239,17 +248,14 @@ export function loadSettings(
     }
   }
   const entries = names.map((name) => {
-    const { kind, fallback } = SETTINGS[name];
+    const { fallback } = SETTINGS[name];
     const texts = [
       [flags[name], flagName(name)],
       [environment[environmentName(name)], environmentName(name)],
     ] as const;
     for (const [text, where] of texts) {
       if (text === undefined) continue;
-      const value = fromText(kind, text);
-      if (!fits(kind, value))
-        throw new NodeError('bad-configuration', `${where}: expected ${EXPECTED[kind]}, got "${text}"`);
-      return [name, value];
+      return [name, settingFromText(name, text, where)];
     }
     return [name, file[name] ?? fallback];
   });

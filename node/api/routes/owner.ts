@@ -5,6 +5,7 @@ import { accountAddress, nodeAddress, parseAccountAddress } from '../../../ledge
 import { priceAt } from '../../../ledger/state/contract-terms.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
 import { MarketError } from '../../../market/errors.ts';
+import { SETTINGS, type SettingName } from '../../config/settings.ts';
 import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { alertsOf } from '../alerts.ts';
@@ -24,6 +25,7 @@ import {
   Peer,
   page,
   Sent,
+  SettingEntry,
   Transfer,
   Volume,
   VolumeChange,
@@ -260,5 +262,27 @@ export function ownerRoutes(app: Console, node: BlocktreeNode): void {
     '/alerts',
     { ...viewer, schema: { tags: ['upkeep'], response: { 200: page(Alert) } } },
     async () => ({ items: [...(await alertsOf(node))], nextCursor: null }),
+  );
+  app.get(
+    '/settings',
+    {
+      ...operator,
+      schema: {
+        tags: ['upkeep'],
+        description:
+          'The settings in force since the start; "blocktree config set" changes them for the next.',
+        response: { 200: page(SettingEntry) },
+      },
+    },
+    async () => {
+      const { settings } = node.options;
+      const items = (Object.keys(SETTINGS) as SettingName[]).map((name) => ({
+        name,
+        value: String(settings[name]),
+        isDefault: String(settings[name]) === String(SETTINGS[name].fallback),
+        help: SETTINGS[name].help,
+      }));
+      return { items, nextCursor: null };
+    },
   );
 }
