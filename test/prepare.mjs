@@ -11,8 +11,8 @@ const needs = {
     swtpm_setup: 'swtpm-tools',
     tpm2_quote: 'tpm2-tools',
   },
-  e2e: { swtpm: 'swtpm', swtpm_setup: 'swtpm-tools' },
-  browser: { chromium: 'chromium' },
+  e2e: { swtpm: 'swtpm', swtpm_setup: 'swtpm-tools', certtool: 'gnutls-bin' },
+  browser: { chromium: 'chromium', swtpm: 'swtpm', swtpm_setup: 'swtpm-tools' },
 };
 
 const onPath = (program) =>

@@ -24,9 +24,10 @@ export class StandardInput {
    */
   async line(question: string, hidden = false): Promise<string | undefined> {
     const unseen = hidden && this.isTerminal;
-    if (this.isTerminal) process.stderr.write(question);
+    // Before the question stands there: who answers at once must not be echoed either.
     if (unseen) this.#input.setRawMode(true);
     try {
+      if (this.isTerminal) process.stderr.write(question);
       return await this.#read(unseen);
     } finally {
       this.#input.pause();

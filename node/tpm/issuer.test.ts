@@ -128,6 +128,20 @@ test('a chip keeps its denomination, also over a restart of the issuer', async (
   await assert.rejects(openIssuerLog(path), issuerCode('log-damaged'));
 });
 
+test('two that endorse from one folder know of each other', async () => {
+  const path = join(folder, 'shared', 'endorsements.jsonl');
+  const [node, commandLine] = [await openIssuerLog(path), await openIssuerLog(path)];
+  const request = await createRequest(other, chainId);
+  await endorse(request, issuerSecret, policy, commandLine, nowMs);
+  const dearer = { ...policy, denominationGrains: grains(2_000n) };
+  await assert.rejects(
+    endorse(request, issuerSecret, dearer, node, nowMs),
+    issuerCode('denomination-changed'),
+  );
+  await endorse(request, issuerSecret, policy, node, nowMs);
+  assert.equal((await readFile(path, 'utf8')).trim().split('\n').length, 2);
+});
+
 test('any text is a file, or refused as a bad one', () => {
   const onlyCoded = (act: () => unknown) => {
     try {

@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { manufactureEmulator, startEmulator } from '../../node/tpm/emulator.ts';
 import { Devnet } from '../support/devnet.ts';
-import { blocktree, Machine, Refusal } from '../support/machine.ts';
+import { blocktree, commandLine, Machine, Refusal } from '../support/machine.ts';
 import { until } from '../support/until.ts';
 
 /** `blocktree devnet --tpm emulator`: real processes, each node with an emulated chip of its own. */
 
 const NODES = 5;
 const devnet = new Devnet({ periodMs: 3_000, nodes: NODES, tpm: 'emulator' });
-const main = fileURLToPath(new URL('../../dist/node/cli/main.js', import.meta.url));
 
 interface ChipStatus {
   readonly kind: string;
@@ -70,6 +71,43 @@ test('the network stores a file as any other does', async () => {
   assert.equal(readFileSync(join(devnet.folder, 'back.txt'), 'utf8'), 'to whom it may concern\n');
 });
 
+/** Puts TLS before a console, as an issuer on the internet does, with a certificate that nobody knows yet. */
+async function overTls(
+  target: string,
+  use: (address: string, certificate: string) => Promise<void>,
+): Promise<void> {
+  const [template, key, certificate] = ['tls.template', 'tls.key', 'tls.pem'].map((name) =>
+    join(devnet.folder, name),
+  ) as [string, string, string];
+  writeFileSync(template, 'cn = localhost\ndns_name = localhost\ntls_www_server\nexpiration_days = 2\n');
+  const run = promisify(execFile);
+  await run('certtool', ['--generate-privkey', '--key-type', 'ecdsa', '--outfile', key]);
+  const signing = ['--generate-self-signed', '--load-privkey', key, '--template', template];
+  await run('certtool', [...signing, '--outfile', certificate]);
+  const server = createServer(
+    { key: readFileSync(key), cert: readFileSync(certificate) },
+    (incoming, outgoing) => {
+      const { method, url, headers } = incoming;
+      const onward = request(`${target}${url}`, {
+        method,
+        headers: { ...headers, host: new URL(target).host },
+      });
+      onward.on('response', (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      });
+      incoming.pipe(onward);
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  try {
+    await use(`https://localhost:${(server.address() as AddressInfo).port}`, certificate);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
 test('a newcomer with a chip of its own is endorsed by one request to the issuer’s node, and claims', async () => {
   const chipsFolder = join(devnet.folder, 'devnet/chips');
   const [own, foreign] = [join(devnet.folder, 'own'), join(devnet.folder, 'foreign')];
@@ -97,6 +135,17 @@ test('a newcomer with a chip of its own is endorsed by one request to the issuer
   const machine = new Machine(homes[0] as string, Number(consolePort));
   try {
     for (const [i, { spec }] of chips.entries()) await enter(homes[i] as string, spec, consolePort);
+    await overTls(devnet.url(1), async (address, certificate) => {
+      const words = ['--data', homes[0] as string, 'tpm', 'request', '--issuer', address];
+      await assert.rejects(
+        blocktree(words),
+        (error) => error instanceof Refusal && error.code === 'issuer-unreachable',
+      );
+      const [program, ...rest] = commandLine('--json', ...words);
+      const env = { ...process.env, NODE_EXTRA_CA_CERTS: certificate };
+      const { stdout } = await promisify(execFile)(program as string, rest, { env });
+      assert.equal(JSON.parse(stdout).denominationGrains, '10000000000000');
+    });
     await machine.cli('tpm', 'request');
     await assert.rejects(
       blocktree(['--data', homes[1] as string, 'tpm', 'request']),
@@ -133,7 +182,8 @@ test('the network comes back with the same chips', async () => {
 /** What the command line says when it fails. */
 async function refusal(environment: NodeJS.ProcessEnv, ...words: string[]): Promise<unknown> {
   const env = { ...process.env, ...environment };
-  return promisify(execFile)(process.execPath, [main, '--json', ...words], { env }).then(
+  const [program, ...rest] = commandLine('--json', ...words);
+  return promisify(execFile)(program as string, rest, { env }).then(
     () => assert.fail('it did not fail'),
     ({ code, stdout }) => [code, JSON.parse(stdout.split('\n').at(-2)).error],
   );
