@@ -26,7 +26,7 @@ import type { Protection } from './keys/protection.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
 import { Pruner } from './ledger/prune.ts';
-import { keepSeat, reportMisconduct } from './ledger/seat-keeper.ts';
+import { keepSeat, reportMisconduct, SEAT_LEFT } from './ledger/seat-keeper.ts';
 import { SnapshotServer } from './ledger/snapshot-serve.ts';
 import { syncFromSnapshot } from './ledger/snapshot-sync.ts';
 import { VerifyPool } from './ledger/verify-pool.ts';
@@ -328,7 +328,11 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
     const stopReporting = reportMisconduct(seat);
     opened.push(async () => stopReporting());
     if (settings['seat.automatic'] && chip !== undefined) {
-      const leaveSeat = keepSeat({ ...seat, ekId: chip.ekId });
+      const leaveSeat = keepSeat({
+        ...seat,
+        ekId: chip.ekId,
+        wanted: () => store.get(SEAT_LEFT) === undefined,
+      });
       opened.push(async () => leaveSeat());
     }
     if (settings['host.automatic'] && chip !== undefined) void actAlone(node);

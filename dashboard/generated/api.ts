@@ -552,7 +552,7 @@ export interface Operations {
   "GET /ledger/accounts/{id}/proof": {
     readonly query: {
       /** whose committee the caller trusts */
-      readonly epoch: number;
+      readonly epoch?: number;
     };
     readonly answer: {
       /** from the trusted epoch on, oldest first */
@@ -577,7 +577,7 @@ export interface Operations {
   "GET /ledger/contracts/{id}/proof": {
     readonly query: {
       /** whose committee the caller trusts */
-      readonly epoch: number;
+      readonly epoch?: number;
     };
     readonly answer: {
       /** from the trusted epoch on, oldest first */
@@ -602,7 +602,7 @@ export interface Operations {
   "GET /ledger/tpms/{id}/proof": {
     readonly query: {
       /** whose committee the caller trusts */
-      readonly epoch: number;
+      readonly epoch?: number;
     };
     readonly answer: {
       /** from the trusted epoch on, oldest first */
@@ -645,7 +645,7 @@ export interface Operations {
   "GET /ledger/boundaries": {
     readonly query: {
       /** whose committee the caller trusts */
-      readonly epoch: number;
+      readonly epoch?: number;
     };
     readonly answer: {
       readonly items: readonly (string)[];

@@ -11,6 +11,9 @@ import type { LedgerNode } from './ledger-node.ts';
  * lock the bond, and renews it at half its lifetime.
  */
 
+/** Key of the note that the owner left the seat: the node does not enter again by itself. */
+export const SEAT_LEFT = 'seat-left';
+
 const CHECKS_PER_LIFETIME = 16;
 const CHECK_LEAST_MS = 500;
 const CHECK_MOST_MS = 10 * 60_000;
@@ -41,11 +44,11 @@ export function seatIsDue(
 }
 
 /** Looks after the seat until the given function is called. */
-export function keepSeat(options: SeatKeeperOptions): () => void {
+export function keepSeat(options: SeatKeeperOptions & { wanted(): boolean }): () => void {
   const { chain, submit, logger } = options;
   let busy = false;
   const look = async (): Promise<void> => {
-    if (busy || !seatIsDue(options, Date.now())) return;
+    if (busy || !options.wanted() || !seatIsDue(options, Date.now())) return;
     busy = true;
     try {
       await submit({ kind: 'seat', ekId: options.ekId, action: 'enter' });
@@ -59,8 +62,13 @@ export function keepSeat(options: SeatKeeperOptions): () => void {
   const everyMs = Math.min(CHECK_MOST_MS, Math.max(CHECK_LEAST_MS, seatLifetimeMs / CHECKS_PER_LIFETIME));
   const timer = setInterval(() => void look(), everyMs);
   timer.unref();
+  // The chip may have been claimed, or money have come, with any block.
+  const off = options.ledger.onFinal(() => void look());
   void look();
-  return () => clearInterval(timer);
+  return () => {
+    off();
+    clearInterval(timer);
+  };
 }
 
 /** Brings members to account that this node saw contradict themselves; who is first with it is enough. */

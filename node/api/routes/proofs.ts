@@ -16,7 +16,9 @@ export function proofRoutes(app: Console, node: BlocktreeNode): void {
   const anybody = { config: { role: 'anybody' as const } };
   const params = T.Object({ id: T.String({ maxLength: 120 }) });
   const querystring = T.Object({
-    epoch: T.Integer({ minimum: 0, default: 0, description: 'whose committee the caller trusts' }),
+    epoch: T.Optional(
+      T.Integer({ minimum: 0, default: 0, description: 'whose committee the caller trusts' }),
+    ),
   });
   const schema = (what: string) => ({
     tags: ['ledger'],
@@ -29,13 +31,13 @@ export function proofRoutes(app: Console, node: BlocktreeNode): void {
     lightProofToJson(await proveRow(chain, table, id, epoch));
 
   app.get('/ledger/accounts/:id/proof', { ...anybody, schema: schema('an account') }, (request) =>
-    prove(ACCOUNTS, parseAccountAddress(request.params.id), request.query.epoch),
+    prove(ACCOUNTS, parseAccountAddress(request.params.id), request.query.epoch ?? 0),
   );
   app.get('/ledger/contracts/:id/proof', { ...anybody, schema: schema('a contract') }, (request) =>
-    prove(CONTRACTS, parseHashId<ContractId>(request.params.id), request.query.epoch),
+    prove(CONTRACTS, parseHashId<ContractId>(request.params.id), request.query.epoch ?? 0),
   );
   app.get('/ledger/tpms/:id/proof', { ...anybody, schema: schema('a claimed TPM') }, (request) =>
-    prove(TPMS, parseHashId<EkId>(request.params.id), request.query.epoch),
+    prove(TPMS, parseHashId<EkId>(request.params.id), request.query.epoch ?? 0),
   );
 
   app.get(
@@ -63,7 +65,9 @@ export function proofRoutes(app: Console, node: BlocktreeNode): void {
       },
     },
     async (request) => ({
-      items: boundariesFrom(chain, request.query.epoch).map((boundary) => toHex(encodeBoundary(boundary))),
+      items: boundariesFrom(chain, request.query.epoch ?? 0).map((boundary) =>
+        toHex(encodeBoundary(boundary)),
+      ),
     }),
   );
 }

@@ -1,6 +1,7 @@
 import { Type as T } from 'typebox';
 import { nodeAddress } from '../../../ledger/ids.ts';
 import { SEATS, TOMBSTONES } from '../../../ledger/state/entities.ts';
+import { SEAT_LEFT } from '../../ledger/seat-keeper.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { time } from '../present.ts';
@@ -51,7 +52,12 @@ export function seatRoutes(app: Console, node: BlocktreeNode): void {
     },
     async ({ body }) => {
       if (chip === undefined) throw new ApiError(409, 'no-tpm', 'a seat needs a TPM, and this node has none');
-      return node.wallet.submit({ kind: 'seat', ekId: chip.ekId, action: body.action });
+      const { action } = body;
+      // Remembered first, so that the node does not enter again by itself.
+      if (action === 'leave') await node.store.write([{ key: SEAT_LEFT, value: new Uint8Array(0) }]);
+      const sent = await node.wallet.submit({ kind: 'seat', ekId: chip.ekId, action });
+      if (action === 'enter') await node.store.write([{ key: SEAT_LEFT, value: undefined }]);
+      return sent;
     },
   );
 }
