@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Committee } from '../../ledger/consensus/committee.ts';
 import { chainIdOf, genesisFromJson } from '../../ledger/genesis.ts';
-import { type AccountId, accountAddress, parseAccountAddress } from '../../ledger/ids.ts';
+import { accountAddress, parseAccountAddress } from '../../ledger/ids.ts';
 import { lightProofFromJson, verifyLightProof } from '../../ledger/light-proof.ts';
 import { ACCOUNTS, TPMS } from '../../ledger/state/entities.ts';
 import { ConsoleFixture } from '../../test/support/console-fixture.ts';
+import { person } from '../../test/support/ledger-world.ts';
 import { until } from '../../test/support/until.ts';
 
 let fixture: ConsoleFixture;
@@ -55,7 +56,7 @@ test('what a stranger asks is proven from the network file alone', async () => {
   const { ekId } = await get('/tpm');
   const tpm = lightProofFromJson(await asked(`/ledger/tpms/${ekId}/proof`));
   assert.equal(verifyLightProof(chainId, trusted, TPMS, ekId, tpm).row?.ownerId, id);
-  const nobody = `02${'11'.repeat(32)}` as AccountId;
+  const nobody = person('nobody').accountId;
   const absent = lightProofFromJson(await asked(`/ledger/accounts/${accountAddress(nobody)}/proof`));
   assert.equal(verifyLightProof(chainId, trusted, ACCOUNTS, nobody, absent).row, undefined);
   assert.throws(() => verifyLightProof(chainId, trusted, ACCOUNTS, id, absent), /state root|other row/);
