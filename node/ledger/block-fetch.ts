@@ -12,15 +12,20 @@ import { concat } from '../../ledger/bytes.ts';
 import { blockIdCodec, boundedList, type Codec, decode, encode } from '../../ledger/codec.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import { Breather } from '../breather.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { NetworkError } from '../network/network-error.ts';
+import { ServingSlots } from '../network/serving-slots.ts';
 import { BodyStream, type BodyStreamOptions } from './body-stream.ts';
 import type { Chain } from './chain.ts';
 
 /** Blocks by id from other nodes: headers backwards, each vouched for by the id it was asked by, then bodies. */
 
 const HEADERS_MAX = 4_096;
+/** Requests for headers that are answered at a time, for all peers and for one: each may take thousands of reads. */
+const HEADERS_SERVED_MAX = 8;
+const HEADERS_SERVED_PER_PEER_MAX = 3;
 const BLOCKS_MAX = 256;
 /** Up to this many blocks travel over the shared link, more over connections of their own. */
 const FEW = 4;
@@ -39,18 +44,23 @@ export function serveBlocks(
   chain: Chain,
   unfinal: (id: BlockId) => Uint8Array | undefined,
 ): void {
-  network.handle(KIND.getHeaders, 64, (_, body) => {
-    const { from, count } = decode(headersRequest, body, 'a request for headers');
-    const headers: Uint8Array[] = [];
-    let id = from;
-    for (let n = Math.min(count, HEADERS_MAX); n > 0; n--) {
-      const header = chain.header(id);
-      if (header === undefined || header.height === 0) break;
-      headers.push(encodeHeader(header));
-      id = header.parentId;
-    }
-    return concat(...headers);
-  });
+  const slots = new ServingSlots(HEADERS_SERVED_MAX, HEADERS_SERVED_PER_PEER_MAX);
+  network.handle(KIND.getHeaders, 64, (peer, body) =>
+    slots.answer(peer, async () => {
+      const { from, count } = decode(headersRequest, body, 'a request for headers');
+      const headers: Uint8Array[] = [];
+      const breather = new Breather();
+      let id = from;
+      for (let n = Math.min(count, HEADERS_MAX); n > 0; n--) {
+        if (breather.due) await breather.breathe();
+        const header = chain.header(id);
+        if (header === undefined || header.height === 0) break;
+        headers.push(chain.store.headerBytes(id) ?? encodeHeader(header));
+        id = header.parentId;
+      }
+      return concat(...headers);
+    }),
+  );
   network.handle(KIND.getBlocks, 10_000, (_, body) => {
     const found: Uint8Array[] = [];
     let size = 0;

@@ -175,6 +175,11 @@ export class LedgerStore {
     return bytes === undefined ? undefined : decodeHeader(bytes.subarray(0, HEADER_BYTES));
   }
 
+  /** The encoded header of a stored block. */
+  headerBytes(id: BlockId): Uint8Array | undefined {
+    return this.database.getSync(`b/${id}`)?.slice(0, HEADER_BYTES);
+  }
+
   /** The encoded block; `undefined` when it is not here or its body is pruned. */
   blockBytes(id: BlockId): Uint8Array | undefined {
     const bytes = this.database.getSync(`b/${id}`);

@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BlockId } from '../../ledger/ids.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { NetworkError } from '../network/network-error.ts';
+import { ServingSlots } from '../network/serving-slots.ts';
 import type { Chain } from './chain.ts';
 import { type CertifiedHeader, newestCertified } from './finality.ts';
 import type { StateView } from './ledger-database.ts';
@@ -20,8 +22,9 @@ import { cutChunk } from './state-chunks.ts';
 export const HOLD_EVERY_BLOCKS = 256;
 /** How long a state that was held because somebody asked stays after it was last asked for. */
 const HELD_MS = 10 * 60_000;
-/** Chunks cut at the same time, for all peers. */
+/** Chunks cut at the same time, for all peers and for one. */
 const CUTTING_MAX = 4;
+const CUTTING_PER_PEER_MAX = 2;
 
 interface Held {
   readonly newest: CertifiedHeader;
@@ -37,15 +40,18 @@ export class SnapshotServer {
   readonly #chain: Chain;
   readonly #held = new Map<BlockId, Held>();
   #heldHeight: number;
-  #cutting = 0;
 
   constructor(network: Network, chain: Chain) {
     this.#chain = chain;
     this.#heldHeight = chain.final.height;
-    network.handle(KIND.getStates, STATES_REQUEST_BYTES_MAX, (_, body) =>
-      this.#states(decodeStatesRequest(body)),
+    const states = new ServingSlots(2, 1);
+    network.handle(KIND.getStates, STATES_REQUEST_BYTES_MAX, (peer, body) =>
+      states.answer(peer, () => this.#states(decodeStatesRequest(body))),
     );
-    network.handle(KIND.getChunk, CHUNK_REQUEST_BYTES_MAX, (_, body) => this.#chunk(body));
+    const chunks = new ServingSlots(CUTTING_MAX, CUTTING_PER_PEER_MAX);
+    network.handle(KIND.getChunk, CHUNK_REQUEST_BYTES_MAX, (peer, body) =>
+      chunks.answer(peer, () => this.#chunk(body)),
+    );
   }
 
   /** To be called after commits. */
@@ -71,7 +77,7 @@ export class SnapshotServer {
     }
   }
 
-  #states(fromEpoch: number): Uint8Array {
+  async #states(fromEpoch: number): Promise<Uint8Array> {
     const { store, final } = this.#chain;
     // One is enough for a while: peers ask many nodes, and each new one keeps more of the past from being cleared away.
     const recent = [...this.#held.values()].some(
@@ -85,6 +91,7 @@ export class SnapshotServer {
       const boundary = store.boundary(epoch);
       if (boundary === undefined) break;
       boundaries.push(boundary);
+      await nextTurn();
     }
     return encodeStates({ boundaries, states });
   }
@@ -93,13 +100,7 @@ export class SnapshotServer {
     const { blockId, ...range } = decodeChunkRequest(body);
     const held = this.#held.get(blockId);
     if (held === undefined) throw new NetworkError('gone', 'this state is not at hand here');
-    if (this.#cutting >= CUTTING_MAX) throw new NetworkError('overloaded', 'too many chunks are being cut');
-    this.#cutting++;
     held.usedMs = performance.now();
-    try {
-      return (await cutChunk(held.view, range)).bytes;
-    } finally {
-      this.#cutting--;
-    }
+    return (await cutChunk(held.view, range)).bytes;
   }
 }

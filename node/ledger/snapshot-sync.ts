@@ -250,6 +250,7 @@ class ChunkFetch {
       } catch (error) {
         this.#ranges.unshift(range);
         if (!this.#failed(peer, error)) throw error;
+        await pause(REST_MS, undefined, { signal });
       } finally {
         this.#busy.set(peer, (this.#busy.get(peer) ?? 1) - 1);
       }
@@ -288,7 +289,9 @@ class ChunkFetch {
       return true;
     }
     if (!(error instanceof NetworkError)) return false;
-    const failures = (this.#failures.get(peer) ?? 0) + 1;
+    // One that has too much to do is asked again for a good while.
+    const busy = error.remoteCode === 'overloaded';
+    const failures = (this.#failures.get(peer) ?? 0) + (busy ? 0.02 : 1);
     this.#failures.set(peer, failures);
     if (error.remoteCode === 'gone' || failures >= FAILURES_MAX) drop();
     return true;

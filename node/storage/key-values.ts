@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { Level } from 'level';
 import type { KeyValues } from '../../market/interfaces.ts';
 import { NodeError } from '../errors.ts';
+import { checkLevelFiles } from './level-files.ts';
 
 /** The market's small database on LevelDB: every write is one synced batch. */
 export class LevelKeyValues implements KeyValues {
@@ -14,6 +15,12 @@ export class LevelKeyValues implements KeyValues {
   /** Throws NodeError `data-in-use` or `data-damaged`. */
   static async open(folder: string): Promise<LevelKeyValues> {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const [damage] = await checkLevelFiles(folder);
+    if (damage !== undefined)
+      throw new NodeError(
+        'data-damaged',
+        `the database in ${folder} is damaged: ${damage.file}: ${damage.what}. Put the folder back from a backup; moving it away loses what this node knows of its files and of the fragments that it keeps`,
+      );
     const db = new Level<string, Uint8Array>(folder, { valueEncoding: 'view' });
     try {
       await db.open();

@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Level } from 'level';
+import { NodeError } from '../errors.ts';
+import { LevelKeyValues } from './key-values.ts';
 import { checkLevelFiles } from './level-files.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'blocktree-level-'));
@@ -94,4 +96,18 @@ test('tables that were cut short or grew are found; a torn journal is not damage
   const torn = copy();
   truncateSync(join(torn, journal), statSync(join(torn, journal)).size - 100);
   assert.deepEqual(await checkLevelFiles(torn), []);
+});
+
+test('the database of the market is not opened with a damaged file, and the file is named', async () => {
+  const folder = copy();
+  const [table] = filesOf(/\.ldb$/) as [string];
+  const bytes = readFileSync(join(folder, table));
+  bytes[10] = (bytes[10] as number) ^ 1;
+  writeFileSync(join(folder, table), bytes);
+  await assert.rejects(
+    LevelKeyValues.open(folder),
+    (error) => error instanceof NodeError && error.code === 'data-damaged' && error.message.includes(table),
+  );
+  const fresh = await LevelKeyValues.open(join(root, 'fresh'));
+  await fresh.close();
 });
