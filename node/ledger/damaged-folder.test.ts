@@ -117,6 +117,17 @@ test('an older state of the files under the same roof is refused', async () => {
   await refuses(folder, 'with the mark of later blocks');
 });
 
+test('a ledger that a node has open is in use, whatever its files look like', async () => {
+  const { folder, ledger } = copy();
+  const chain = await Chain.open(folder, network.genesis);
+  rmSync(join(ledger, 'CURRENT'));
+  await assert.rejects(
+    Chain.open(folder, network.genesis),
+    (error) => error instanceof NodeError && error.code === 'data-in-use',
+  );
+  await chain.close();
+});
+
 test('what the message says to do works: with the folder moved away the node begins anew', async () => {
   const { folder, ledger } = copy();
   rmSync(join(ledger, 'CURRENT'));

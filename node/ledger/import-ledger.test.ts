@@ -97,7 +97,8 @@ test('an import that was cut off goes on where it was', async () => {
   assert.deepEqual(await importLedger(chain, exported.file), { kind: 'export', from: reached, height: 201 });
   await chain.close();
   // A snapshot that was cut off leaves the old state in force.
-  chain = await Chain.open(newFolder(), network.genesis);
+  const cut = newFolder();
+  chain = await Chain.open(cut, network.genesis);
   const root = chain.header(chain.final.id)?.stateRoot;
   await assert.rejects(
     importLedger(chain, snapshot.file, (part) => {
@@ -106,6 +107,10 @@ test('an import that was cut off goes on where it was', async () => {
     /power cut/,
   );
   assert.equal(chain.header(chain.final.id)?.stateRoot, root);
+  await chain.close();
+  chain = await Chain.open(cut, network.genesis);
+  const leftovers = await chain.store.database.keys({ gte: 's1/', lt: 's10' }).all();
+  assert.deepEqual(leftovers, [], 'what was left is cleared away');
   assert.equal((await importLedger(chain, snapshot.file)).height, 201);
   await chain.close();
 });

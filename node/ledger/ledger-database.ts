@@ -4,6 +4,7 @@ import { type ChainedBatch, Level } from 'level';
 import { utf8 } from '../../ledger/bytes.ts';
 import { NodeError } from '../errors.ts';
 import { checkLevelFiles } from '../storage/level-files.ts';
+import { isOpenSomewhere } from '../storage/level-lock.ts';
 
 /**
  * The ledger's LevelDB. Key spaces by prefix: `s/` state rows, `o/` their keys in the order of the commitment tree, `p/`
@@ -76,8 +77,15 @@ export function ledgerLocation(dataFolder: string): string {
 /** Opens LevelDB once its files are known to be whole. Throws NodeError `data-in-use`, `data-damaged`. */
 export async function openDatabase(location: string): Promise<Database> {
   const [damage] = await checkLevelFiles(location);
+  if (damage !== undefined) refuseInUse(location);
   if (damage !== undefined) throw damagedLedger(location, `${damage.file}: ${damage.what}`);
   return openUnchecked(location);
+}
+
+/** The files of a database that is open change under whoever reads them: no word on them is true. Throws NodeError `data-in-use`. */
+export function refuseInUse(location: string): void {
+  if (isOpenSomewhere(location))
+    throw new NodeError('data-in-use', `another process uses ${location}; stop it first`);
 }
 
 /** Opens LevelDB as it is. Throws NodeError `data-in-use`, `data-damaged`. */

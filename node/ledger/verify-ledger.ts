@@ -25,6 +25,7 @@ import {
   pagesAt,
   readJson,
   readText,
+  refuseInUse,
   rowsAt,
   type StatePlace,
   sortable,
@@ -104,7 +105,10 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
     onProgress('files', done, total),
   ))
     findings.add(file, what);
-  if (findings.list.length > 0) return report();
+  if (findings.list.length > 0) {
+    refuseInUse(location);
+    return report();
+  }
   const db = await openUnchecked(location);
   try {
     const chainId = readText<ChainId>(db.getSync(CHAIN_KEY));

@@ -3,6 +3,7 @@ import { Level } from 'level';
 import type { KeyValues } from '../../market/interfaces.ts';
 import { NodeError } from '../errors.ts';
 import { checkLevelFiles } from './level-files.ts';
+import { isOpenSomewhere } from './level-lock.ts';
 
 /** The market's small database on LevelDB: every write is one synced batch. */
 export class LevelKeyValues implements KeyValues {
@@ -16,7 +17,7 @@ export class LevelKeyValues implements KeyValues {
   static async open(folder: string): Promise<LevelKeyValues> {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const [damage] = await checkLevelFiles(folder);
-    if (damage !== undefined)
+    if (damage !== undefined && !isOpenSomewhere(folder))
       throw new NodeError(
         'data-damaged',
         `the database in ${folder} is damaged: ${damage.file}: ${damage.what}. Put the folder back from a backup; moving it away loses what this node knows of its files and of the fragments that it keeps`,

@@ -17,6 +17,7 @@ import { Level } from 'level';
 import { NodeError } from '../errors.ts';
 import { LevelKeyValues } from './key-values.ts';
 import { checkLevelFiles } from './level-files.ts';
+import { isOpenSomewhere } from './level-lock.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'blocktree-level-'));
 const whole = join(root, 'whole');
@@ -110,4 +111,19 @@ test('the database of the market is not opened with a damaged file, and the file
   );
   const fresh = await LevelKeyValues.open(join(root, 'fresh'));
   await fresh.close();
+});
+
+test('a database that is open is told from a damaged one, though its files change', async () => {
+  const folder = copy();
+  assert.equal(isOpenSomewhere(folder), false);
+  assert.equal(isOpenSomewhere(join(root, 'none')), false);
+  const open = await LevelKeyValues.open(folder);
+  assert.equal(isOpenSomewhere(folder), true);
+  rmSync(join(folder, 'CURRENT'));
+  await assert.rejects(
+    LevelKeyValues.open(folder),
+    (error) => error instanceof NodeError && error.code === 'data-in-use',
+  );
+  await open.close();
+  assert.equal(isOpenSomewhere(folder), false);
 });
