@@ -1,6 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type Block, blockIdOf, encodeBlock, txRootOf } from '../../ledger/block.ts';
+import { type Block, blockIdOf, encodeBlock } from '../../ledger/block.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
 import {
@@ -9,7 +8,6 @@ import {
   decodeMessage,
   encodeCertificate,
   encodeMessage,
-  type Proposal,
 } from '../../ledger/consensus/messages.ts';
 import type { Certificate, Position, Vote } from '../../ledger/consensus/votes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
@@ -20,7 +18,8 @@ import { clockOf } from '../../ledger/state/draft.ts';
 import { type Transaction, transactionId } from '../../ledger/transaction.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
-import { fetchHeaders, serveBlocks, streamBlocks } from './block-fetch.ts';
+import { serveBlocks } from './block-fetch.ts';
+import { BlockIntake } from './block-intake.ts';
 import type { Chain, FinalBlock } from './chain.ts';
 import { Conduct } from './conduct.ts';
 import { TransactionGossip } from './transaction-gossip.ts';
@@ -32,12 +31,6 @@ import { VoteLog } from './vote-log.ts';
  */
 
 const CONSENSUS_BYTES_MAX = 1_100_000;
-/** Missing ancestors up to this many are held as overlays; more are committed in stretches while they come in. */
-const CATCH_UP_STRETCH = 64;
-/** How soon a block far ahead that is not final is looked at again. */
-const LONG_WAY_MS = 500;
-/** Blocks that came in and wait for execution. */
-const ARRIVED_MAX = 1_024;
 const EVENTS_MAX = 50_000;
 /** Blocks older than this come from catching up and say nothing of finality. */
 const CAUGHT_UP_MS = 60_000;
@@ -66,9 +59,7 @@ export class LedgerNode {
   readonly #consensus: Consensus;
   readonly #abort = new AbortController();
   readonly #queue: Work[] = [];
-  readonly #arrived = new Map<BlockId, Block>();
-  /** Blocks that are being fetched; a proposal that nobody has is given up when another block is final. */
-  readonly #obtaining = new Map<BlockId, AbortController>();
+  readonly #intake: BlockIntake;
   readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
   readonly #evidenceListeners = new Set<(first: Vote, second: Vote) => void>();
   readonly #blockListeners = new Set<() => void>();
@@ -77,9 +68,6 @@ export class LedgerNode {
   #busy = false;
   #timer: NodeJS.Timeout | undefined;
   #workDirty = true;
-  #catchUpHeight: number | undefined;
-  /** The catch-up under way. */
-  #longWay: Promise<void> | undefined;
   #haltReason: string | undefined;
   #lastFinalMs: number | undefined;
 
@@ -109,7 +97,24 @@ export class LedgerNode {
       nowMs: Date.now(),
       salt: Number.parseInt(options.nodeId.slice(-4), 16),
     });
-    for (const block of log.blocks) this.#arrived.set(blockIdOf(block.header), block);
+    this.#intake = new BlockIntake(
+      {
+        chain: options.chain,
+        network: options.network,
+        logger: options.logger,
+        signal: this.#abort.signal,
+        inTurn: (run) => this.#inTurn(run),
+        executed: (id, block) => this.#executed(id, block),
+        commit: async (id) => {
+          const header = this.chain.header(id);
+          if (header !== undefined)
+            await this.#commitUpTo(id, { epoch: header.epoch, view: header.view, certificate: undefined });
+        },
+        verdict: (blockId, executed) => this.#post({ kind: 'verdict', blockId, executed }),
+        failed: (error) => this.#halt(error instanceof Error ? error.message : String(error), error),
+      },
+      log.blocks,
+    );
     this.#conduct = new Conduct((peer, reason) => this.#network.shun(peer, reason));
     this.#gossip = new TransactionGossip({
       chain: options.chain,
@@ -165,7 +170,7 @@ export class LedgerNode {
 
   /** The height it is catching up to, while it does. */
   get catchUpHeight(): number | undefined {
-    return this.#catchUpHeight;
+    return this.#intake.catchUpHeight;
   }
 
   /** Median time from a block's timestamp to its finality here, of late blocks, in ms. */
@@ -210,7 +215,7 @@ export class LedgerNode {
 
   /** Takes what a peer says about consensus; what does not hold is ignored. */
   receive(from: NodeId, message: ConsensusMessage): void {
-    if (message.kind === 'proposal') this.#assemble(message);
+    if (message.kind === 'proposal') this.#intake.assemble(message, this.mempool);
     this.#post({ kind: 'message', from, message });
   }
 
@@ -235,7 +240,7 @@ export class LedgerNode {
       return undefined;
     });
     serveBlocks(this.#network, this.chain, (id) => {
-      const block = this.#arrived.get(id);
+      const block = this.#intake.waiting(id);
       return block === undefined ? undefined : encodeBlock(block);
     });
     const off = this.#network.onPeer((nodeId, state) => {
@@ -244,14 +249,6 @@ export class LedgerNode {
       this.#gossip.greet(nodeId);
     });
     this.#abort.signal.addEventListener('abort', off, { once: true });
-  }
-
-  /** Puts a proposed block together from the pool, so that it need not be fetched; the header vouches for the result. */
-  #assemble({ header, transactionIds }: Proposal): void {
-    const pooled = transactionIds.map((id) => this.mempool.get(id));
-    if (this.#arrived.size >= ARRIVED_MAX || !pooled.every((entry) => entry !== undefined)) return;
-    if (txRootOf(pooled.map((entry) => entry.bytes)) !== header.txRoot) return;
-    this.#arrived.set(blockIdOf(header), { header, transactions: pooled.map((entry) => entry.transaction) });
   }
 
   // ---- the loop
@@ -347,7 +344,7 @@ export class LedgerNode {
           await this.#build(effect.view, effect.parentId);
           break;
         case 'execute':
-          void this.#obtain(effect.blockId, effect.from, effect.final);
+          void this.#intake.obtain(effect.blockId, effect.from, effect.final);
           break;
         case 'commit':
           await this.#commit(effect.certificate, effect.position);
@@ -418,138 +415,11 @@ export class LedgerNode {
     for (const listener of this.#blockListeners) listener();
   }
 
-  /** Gets a block and its missing ancestors from memory or peers and has them executed, oldest first. */
-  async #obtain(blockId: BlockId, from: readonly NodeId[], final: boolean): Promise<void> {
-    const needless = new AbortController();
-    this.#obtaining.set(blockId, needless);
-    const signal = AbortSignal.any([this.#abort.signal, needless.signal]);
-    const peers = (): readonly NodeId[] => {
-      const connected = this.#network.peers().map((peer) => peer.nodeId);
-      return [...new Set([...from.filter((id) => connected.includes(id)), ...connected])];
-    };
-    try {
-      // Ids from the wanted block back to one whose state is at hand, newest first.
-      const path: BlockId[] = [];
-      for (let id = blockId; !this.chain.hasState(id); ) {
-        const known = this.#arrived.get(id)?.header;
-        const headers =
-          known === undefined
-            ? await fetchHeaders(this.#network, peers, id, path.length === 0 ? 8 : 4_096, signal)
-            : [known];
-        for (const header of headers) {
-          if (this.chain.hasState(id)) break;
-          if (header.height <= this.chain.final.height) return; // Another branch: what is final wins.
-          path.push(id);
-          id = header.parentId;
-        }
-      }
-      path.reverse();
-      if (path.length > CATCH_UP_STRETCH) {
-        // One long way at a time, since another one mostly leads over the same blocks; and only to what is final, since
-        // all of what is not is kept in memory.
-        const before = this.#longWay;
-        if (before !== undefined || !final) {
-          await (before ?? pause(LONG_WAY_MS, undefined, { signal }));
-          return await this.#obtain(blockId, from, final);
-        }
-        this.#catchUpHeight = this.chain.final.height + path.length;
-      }
-      const walk = this.#walk(path, peers, final, signal);
-      if (path.length > CATCH_UP_STRETCH) {
-        const ended = (): void => {
-          this.#longWay = undefined;
-          this.#catchUpHeight = undefined;
-        };
-        this.#longWay = walk.then(ended, ended);
-      }
-      if (!(await walk)) {
-        this.#post({ kind: 'verdict', blockId, executed: undefined });
-        return;
-      }
-      const header = this.chain.header(blockId);
-      if (header === undefined) return;
-      const nextSeats = this.chain.nextSeats(blockId);
-      this.#post({ kind: 'verdict', blockId, executed: { header, nextSeats } });
-    } catch (error) {
-      if (!signal.aborted) this.#halt(error instanceof Error ? error.message : String(error), error);
-    } finally {
-      if (this.#obtaining.get(blockId) === needless) this.#obtaining.delete(blockId);
-      if (this.#arrived.size > ARRIVED_MAX) this.#arrived.clear();
-    }
-  }
-
-  /** Executes the blocks of a path, oldest first, while those ahead are fetched. False when one is invalid. */
-  async #walk(
-    path: readonly BlockId[],
-    peers: () => readonly NodeId[],
-    final: boolean,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const blocks = new Map<BlockId, Block>();
-    for (const id of path) {
-      const known = this.#arrived.get(id);
-      if (known !== undefined) blocks.set(id, known);
-    }
-    const bodies = streamBlocks(this.#network, {
-      ids: path.filter((id) => !blocks.has(id)),
-      peers,
-      signal,
-      onArrived: (block) => void this.chain.verifyBlock(block),
-      onBad: (peer, { message }) => this.#network.shun(peer, `it gave bad blocks: ${message}`),
-    });
-    try {
-      for (let at = 0; at < path.length; at += CATCH_UP_STRETCH) {
-        const stretch = path.slice(at, at + CATCH_UP_STRETCH);
-        const ready: { id: BlockId; block: Block }[] = [];
-        for (const id of stretch) {
-          const block = blocks.get(id) ?? (await bodies.next());
-          if (block === undefined) return false;
-          ready.push({ id, block });
-          blocks.delete(id);
-        }
-        const isLast = at + stretch.length === path.length;
-        if (!(await this.#inTurn(() => this.#executeStretch(ready, final && !isLast)))) return false;
-      }
-      return true;
-    } finally {
-      bodies.close();
-    }
-  }
-
   /** Runs something in the order of events. */
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#push({ kind: 'run', run: () => run().then(resolve, reject) });
     });
-  }
-
-  /** Executes blocks in order; `commit`: they are final for certain and become so now. False when one is invalid. */
-  async #executeStretch(
-    blocks: readonly { readonly id: BlockId; readonly block: Block }[],
-    commit: boolean,
-  ): Promise<boolean> {
-    for (const [i, { id, block }] of blocks.entries()) {
-      if (this.chain.hasState(id)) continue;
-      const next = blocks[i + 1];
-      if (next !== undefined) void this.chain.verifyBlock(next.block);
-      if (!this.chain.hasState(block.header.parentId)) return block.header.height <= this.chain.final.height;
-      try {
-        await this.chain.execute(block);
-      } catch (error) {
-        if (!(error instanceof LedgerError)) throw error;
-        this.#options.logger.warn({ block: id, code: error.code, reason: error.message }, 'an invalid block');
-        return false;
-      }
-      if (!commit) this.#executed(id, block);
-      this.#arrived.delete(id);
-    }
-    const last = blocks.at(-1)?.id;
-    if (commit && last !== undefined && last !== this.chain.final.id) {
-      const header = this.chain.header(last);
-      if (header !== undefined)
-        await this.#commitUpTo(last, { epoch: header.epoch, view: header.view, certificate: undefined });
-    }
-    return true;
   }
 
   // ---- finality
@@ -560,7 +430,7 @@ export class LedgerNode {
       view: certificate.view,
       certificate: encodeCertificate(certificate),
     });
-    for (const [id, needless] of this.#obtaining) if (!this.#consensus.awaits(id)) needless.abort();
+    this.#intake.giveUp((id) => this.#consensus.awaits(id));
     await this.#log.compact(
       () => this.chain.pending(),
       () => this.#consensus.liveRecords(),
