@@ -2,8 +2,17 @@
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
+/** Node's own, where there is one: its hex is one flat string, where a loop leaves a chain of its pieces. */
+const NodeBuffer = (
+  globalThis as {
+    Buffer?: { from(bytes: ArrayBufferLike, at: number, length: number): { toString(as: 'hex'): string } };
+  }
+).Buffer;
+
 /** Lower-case hex. */
 export function toHex(bytes: Uint8Array): string {
+  if (NodeBuffer !== undefined)
+    return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
   let out = '';
   for (let i = 0; i < bytes.length; i++) out += HEX[bytes[i] as number];
   return out;

@@ -1,7 +1,7 @@
 import { LedgerError } from './errors.ts';
 import type { AccountId, TransactionId } from './ids.ts';
 import { accountOf, type StateReader } from './state/draft.ts';
-import { type Transaction, transactionIdOfBytes } from './transaction.ts';
+import { type Transaction, transactionId } from './transaction.ts';
 
 /**
  * Transactions that wait for a block. Bounded per account and in all; when full, the cheapest leaves for a dearer one.
@@ -53,7 +53,7 @@ export class Mempool {
 
   /** Takes a transaction whose signature was checked. `state` is the newest final state. */
   add(transaction: Transaction, bytes: Uint8Array, state: StateReader, nowMs: number): AdmitResult {
-    const id = transactionIdOfBytes(bytes);
+    const id = transactionId(transaction);
     if (this.#byId.has(id)) return { added: true };
     const refuse = (code: ConstructorParameters<typeof LedgerError>[0], message: string): AdmitResult => ({
       added: false,

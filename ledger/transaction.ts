@@ -278,18 +278,18 @@ const transactionCodec = P.struct({ ...unsignedFields, signature: signatureCodec
 >;
 
 /**
- * The bytes of transactions that were read or written before: a transaction is a value, and pool, block, log, index and
- * peers all ask for its encoding.
+ * The bytes of transactions that were read or written before, and their ids: a transaction is a value, and pool, block,
+ * log, index and peers all ask for them.
  */
-const encodings = new WeakMap<Transaction, Uint8Array>();
+const encodings = new WeakMap<UnsignedTransaction, { readonly bytes: Uint8Array; id?: TransactionId }>();
 
 /** The signed bytes; not to be changed. Throws LedgerError `malformed` or `oversized`. */
 export function encodeTransaction(transaction: Transaction): Uint8Array {
   const known = encodings.get(transaction);
-  if (known !== undefined) return known;
+  if (known !== undefined) return known.bytes;
   const bytes = encode(transactionCodec, { ...transaction, version: undefined }, 'transaction');
   if (bytes.length > TRANSACTION_BYTES_MAX) throw oversized(bytes.length);
-  encodings.set(transaction, bytes);
+  encodings.set(transaction, { bytes });
   return bytes;
 }
 
@@ -305,7 +305,7 @@ export function decodeTransaction(bytes: Uint8Array): Transaction {
     'a transaction',
   );
   const transaction: Transaction = { chainId, sender, nonce, feeGrains, body, signature };
-  encodings.set(transaction, bytes);
+  encodings.set(transaction, { bytes });
   return transaction;
 }
 
@@ -327,7 +327,10 @@ function unsignedBytes(transaction: UnsignedTransaction): Uint8Array {
 
 /** sha256 of the unsigned bytes: signatures never enter an id. */
 export function transactionId(transaction: UnsignedTransaction): TransactionId {
-  return hashId<TransactionId>(sha256(unsignedBytes(transaction)));
+  const known = encodings.get(transaction);
+  if (known === undefined) return hashId<TransactionId>(sha256(unsignedBytes(transaction)));
+  known.id ??= transactionIdOfBytes(known.bytes);
+  return known.id;
 }
 
 /** The id of encoded signed bytes: everything but the last 64. */

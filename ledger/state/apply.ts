@@ -3,7 +3,7 @@ import { demand, LedgerError } from '../errors.ts';
 import type { Seat } from '../genesis.ts';
 import { type Grains, grains } from '../grains.ts';
 import type { AccountId, BlockId, NodeId, TransactionId } from '../ids.ts';
-import { encodeTransaction, feeFloor, type Transaction, transactionIdOfBytes } from '../transaction.ts';
+import { encodeTransaction, feeFloor, transactionId as idOf, type Transaction } from '../transaction.ts';
 import { applyAnnounce } from './announce.ts';
 import { applyClaim, applyRebind } from './claim.ts';
 import type { ChainRules, OperationContext, PaymentParts } from './context.ts';
@@ -118,7 +118,7 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
 
   return {
     add(transaction, bytes = encodeTransaction(transaction)) {
-      const transactionId = transactionIdOfBytes(bytes);
+      const transactionId = idOf(transaction);
       const draft = new StateDraft(state);
       const pending: LedgerEvent[] = [];
       const { emit, pay } = reporter(transactionId, (event) => pending.push(event));

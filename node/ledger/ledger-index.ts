@@ -5,7 +5,7 @@ import type { AccountId, ContractId, TransactionId } from '../../ledger/ids.ts';
 import type { TracedEvent } from '../../ledger/state/apply.ts';
 import { CONTRACTS, type StorageContract } from '../../ledger/state/entities.ts';
 import type { Payment } from '../../ledger/state/events.ts';
-import { encodeTransaction, transactionIdOfBytes } from '../../ledger/transaction.ts';
+import { transactionId as idOf } from '../../ledger/transaction.ts';
 import { jsonBytes, sortable } from './ledger-database.ts';
 import type { IndexChanges } from './ledger-store.ts';
 
@@ -110,7 +110,7 @@ export class IndexBatch {
     const { height, timestampMs } = block.header;
     const memos = new Map<TransactionId, string>();
     for (const [index, transaction] of block.transactions.entries()) {
-      const transactionId = transactionIdOfBytes(encodeTransaction(transaction));
+      const transactionId = idOf(transaction);
       this.#writes.set(`tx/${transactionId}`, { height, index } satisfies TransactionPlace);
       if (transaction.body.kind === 'transfer' && transaction.body.memo !== '')
         memos.set(transactionId, transaction.body.memo);
