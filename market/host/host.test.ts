@@ -240,3 +240,21 @@ test('what is signed and never comes to the ledger does not pile up', async () =
     'the newest is kept',
   );
 });
+
+test('what a contract covered is kept for a while after it is over', async () => {
+  const { id, roots } = await contract(2);
+  const [root] = roots as [Hash];
+  while (world.contract(id) !== undefined) world.turn();
+  await host.forget(id);
+  nowMs = 3_600_000;
+  assert.equal(await host.sweep(), 0);
+  await refuses('contract-unknown', () => host.readFragment(renter.accountId, root));
+  nowMs += 6 * world.rules.parameters.periodMs - 1;
+  assert.equal(await host.sweep(), 0);
+  nowMs += 1;
+  assert.equal(await host.sweep(), 2);
+  assert.deepEqual(
+    [...store.rows.keys()].filter((key) => /^(list|over|egress|receipt)/.test(key)),
+    [],
+  );
+});

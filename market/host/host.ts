@@ -40,6 +40,8 @@ import type { FragmentShelf } from './shelf.ts';
 export const PENDING_BYTES_MAX = 256 * 1_048_576;
 /** What no contract covers is kept this long. */
 const PENDING_MS = 15 * 60_000;
+/** Fragments of a contract that is over are kept this long: a renter who comes back late may take up a new one over them. */
+const GRACE_PERIODS = 6;
 const CHALLENGE_LEAVES_MAX = 16;
 /** Terms, or revisions of a contract, that may be signed and not on the ledger; a renter needs one at a time. */
 const PROPOSALS_MAX = 16;
@@ -368,18 +370,13 @@ export class Host {
     await this.#store.write(changes);
   }
 
-  /** A contract is over: its lists go; the fragments follow when the shelf is swept. */
+  /** A contract is over: nothing is read under it any more; its fragments follow when a sweep finds it long over. */
   async forget(id: ContractId): Promise<void> {
     this.#members.delete(id);
     this.#egress.delete(id);
-    const keys = [
-      ...(await this.#store.range(`list/${id}/`)),
-      ...(await this.#store.range(`proposed/${id}/`)),
-      ...(await this.#store.range(`receipt/${id}`)),
-    ];
     await this.#store.write([
       { key: `egress/${id}`, value: undefined },
-      ...keys.map(({ key }) => ({ key, value: undefined })),
+      { key: `receipt/${id}`, value: undefined },
     ]);
   }
 
@@ -436,29 +433,52 @@ export class Host {
     return (await damagedRoots(this.#store)).size;
   }
 
-  /** Deletes what no live contract, no fresh proposal and no fresh arrival speaks of. Gives the number of fragments. */
+  /**
+   * Deletes what no contract that is live or was a while ago, no fresh proposal and no fresh arrival speaks of. Gives the
+   * number of fragments.
+   */
   async sweep(): Promise<number> {
     const before = this.#now() - PENDING_MS;
-    const live = new Set<Hash>();
-    for (const { id, contract } of await this.#ledger.contractsOf('host')) {
-      for (const { revision } of contract.roots) for (const root of this.#list(id, revision)) live.add(root);
-    }
     const stale: { key: string; value: undefined }[] = [];
+    const spoken = new Set<Hash>();
+    const over = await this.#over();
+    for (const { key, value } of await this.#store.range('list/')) {
+      const id = key.split('/')[1] as ContractId;
+      if (over.get(id) === 'long ago')
+        stale.push({ key, value: undefined }, { key: `over/${id}`, value: undefined });
+      else for (const root of decodeList(value)) spoken.add(root);
+    }
     for (const { key } of await this.#store.range('proposed-at/')) {
       const name = key.slice('proposed-at/'.length);
       if ((readJson<number>(this.#store, key) ?? 0) < before)
         stale.push({ key, value: undefined }, { key: `proposed/${name}`, value: undefined });
       else
         for (const root of decodeList(this.#store.get(`proposed/${name}`) ?? new Uint8Array(0)))
-          live.add(root);
+          spoken.add(root);
     }
     const gone = [...this.#shelf.roots()].filter(
-      (root) => !live.has(root) && (this.#shelf.storedMs(root) ?? 0) < before,
+      (root) => !spoken.has(root) && (this.#shelf.storedMs(root) ?? 0) < before,
     );
     for (const root of gone)
       if (this.#pending.delete(root)) stale.push({ key: `pending/${root}`, value: undefined });
     await this.#store.write(stale);
     await this.#shelf.remove(gone);
     return gone.length;
+  }
+
+  /** Contracts that are over and still have a list here, and since when: the grace counts from the first sweep that sees it. */
+  async #over(): Promise<ReadonlyMap<ContractId, 'lately' | 'long ago'>> {
+    const live = new Set((await this.#ledger.contractsOf('host')).map(({ id }) => id));
+    const graceMs = GRACE_PERIODS * this.#ledger.parameters.periodMs;
+    const over = new Map<ContractId, 'lately' | 'long ago'>();
+    for (const { key } of await this.#store.range('list/')) {
+      const id = key.split('/')[1] as ContractId;
+      if (live.has(id) || over.has(id)) continue;
+      const sinceMs = readJson<number>(this.#store, `over/${id}`);
+      over.set(id, sinceMs !== undefined && this.#now() - sinceMs >= graceMs ? 'long ago' : 'lately');
+      if (sinceMs === undefined)
+        await this.#store.write([{ key: `over/${id}`, value: jsonValue(this.#now()) }]);
+    }
+    return over;
   }
 }

@@ -241,12 +241,13 @@ export class FileStore {
   #repair(
     what: Pick<RepairOptions, 'arrivals' | 'candidates' | 'alive' | 'manifest' | 'write'>,
   ): Promise<number> {
-    const { link, contractor, pool, random } = this.#options;
+    const { ledger, link, contractor, pool, random } = this.#options;
     return repairFile({
       link,
       contractor,
       pool,
       random: () => random(),
+      rented: (host) => ledger.contractBetween(ledger.accountId, host) !== undefined,
       source: () => this.source(),
       ...what,
     });

@@ -3,7 +3,7 @@ import { afterEach, test } from 'node:test';
 import { KIND } from '../../node/network/kinds.ts';
 import { bytesOf, pieces, readAll } from '../../test/support/content.ts';
 import type { MarketNode } from '../../test/support/market-node.ts';
-import { MarketWorld } from '../../test/support/market-world.ts';
+import { MarketWorld, OFFER } from '../../test/support/market-world.ts';
 import { MarketError } from '../errors.ts';
 import type { Manifest } from '../files/manifest.ts';
 
@@ -143,4 +143,25 @@ test('a reader that is told of a loss has it repaired', async () => {
   await host.shelf.remove([...host.shelf.roots()]);
   assert.deepEqual(await world.finish(readAll(renter.files, 'a')), bytesOf('a', 100_000));
   await world.until(() => !keeps('a', host) && healthy('a'), 'the repair', 2);
+});
+
+test('a renter who comes back after its contracts ended takes them up again', async () => {
+  world = await MarketWorld.open({ hosts: 4 });
+  const { renter } = world;
+  for (const host of world.hosts) await world.offer(host, { ...OFFER, periodsMax: 4 });
+  await world.finish(
+    renter.files.put('a', pieces(bytesOf('a', 100_000)), { scheme: { data: 2, parity: 2 } }),
+  );
+  const before = manifest('a');
+  await world.periods(1);
+  renter.crash();
+  const rented = () => world.hosts.some((host) => world.contract(renter, host) !== undefined);
+  await world.until(() => !rented(), 'the contracts to end', 12);
+  await world.periods(2);
+  await renter.start();
+  await world.until(() => healthy('a'), 'the contracts to be taken up', 2);
+  assert.deepEqual(manifest('a'), before);
+  await world.periods(5);
+  assert.deepEqual(await world.finish(readAll(renter.files, 'a')), bytesOf('a', 100_000));
+  await sound();
 });

@@ -17,6 +17,8 @@ export interface RepairOptions {
   readonly arrivals: Pick<Arrivals, 'begin'>;
   random(): number;
   candidates(): Promise<readonly Candidate[]>;
+  /** Whether a contract with a host is live. */
+  rented(host: NodeId): boolean;
   /** Whether a host is thought to have what it was given, and to go on having it. */
   alive(host: NodeId): boolean;
   source(): FragmentSource;
@@ -47,6 +49,7 @@ export async function repairFile(options: RepairOptions): Promise<number> {
   const hopeless = new Set<number>();
   let failure: unknown;
   let count = 0;
+  await takeUpAgain(options);
   for (;;) {
     const arrival = options.arrivals.begin();
     try {
@@ -81,6 +84,23 @@ export async function repairFile(options: RepairOptions): Promise<number> {
       arrival.end();
     }
   }
+}
+
+/**
+ * Hosts keep what they had for a while when a contract is over, because the renter was away at its end for instance: a new
+ * one over the same fragments saves moving them. Hosts that do not have them any more refuse.
+ */
+async function takeUpAgain({ contractor, candidates, manifest, rented }: RepairOptions): Promise<void> {
+  const able = new Set(
+    (await candidates())
+      .filter(({ reachable, suspended, takesMore }) => reachable && !suspended && takesMore)
+      .map(({ nodeId }) => nodeId),
+  );
+  const left = new Map<NodeId, Hash[]>();
+  for (const { fragments } of manifest()?.slabs ?? [])
+    for (const { host, root } of fragments)
+      if (able.has(host) && !rented(host)) left.set(host, [...(left.get(host) ?? []), root]);
+  await Promise.allSettled([...left].map(([host, roots]) => contractor.commit(host, roots)));
 }
 
 /** Sends the lost fragments of a slab to spare hosts, as many as there are. Throws when not one could be. */
