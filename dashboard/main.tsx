@@ -13,14 +13,21 @@ import {
 import { grainsText } from './format.ts';
 import { Earnings } from './pages/earnings.tsx';
 import { Files } from './pages/files.tsx';
-import { Ledger, LedgerDetail } from './pages/ledger.tsx';
+import { Ledger } from './pages/ledger.tsx';
+import { LedgerDetail } from './pages/ledger-detail.tsx';
 import { Network } from './pages/network.tsx';
 import { Overview } from './pages/overview.tsx';
 import { Settings } from './pages/settings.tsx';
 import { Storage } from './pages/storage.tsx';
 import { Wallet } from './pages/wallet.tsx';
 import { go, interceptLinks, usePath } from './router.ts';
-import './style.css';
+import './style/look.css';
+import './style/frame.css';
+import './style/cards.css';
+import './style/tables.css';
+import './style/controls.css';
+import './style/drawings.css';
+import './style/phone.css';
 import { applyTheme } from './theme.ts';
 import { Amount, Empty, Icon } from './ui.tsx';
 

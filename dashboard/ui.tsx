@@ -2,7 +2,6 @@ import { type ComponentChildren, cloneElement, isValidElement, toChildArray, typ
 import { useState } from 'preact/hooks';
 import type { Loaded, Problem } from './api.ts';
 import { acorns, grainsText, short } from './format.ts';
-import './tables.css';
 
 /** The pieces that pages are made of. */
 

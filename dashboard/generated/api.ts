@@ -364,6 +364,15 @@ export interface Operations {
       readonly endedHeight: number | null;
     };
   };
+  "GET /ledger/periods/{n}": {
+    readonly answer: {
+      readonly period: number;
+      readonly height: number;
+      /** ISO 8601 time, UTC */
+      readonly startedAt: string;
+      readonly beacon: string | null;
+    };
+  };
   "GET /ledger/nodes": {
     readonly query: {
       /** nextCursor of the page before */
@@ -434,15 +443,6 @@ export interface Operations {
         readonly suspended: string | null;
       })[];
       readonly nextCursor: string | null;
-    };
-  };
-  "GET /ledger/periods/{n}": {
-    readonly answer: {
-      readonly period: number;
-      readonly height: number;
-      /** ISO 8601 time, UTC */
-      readonly startedAt: string;
-      readonly beacon: string | null;
     };
   };
   "GET /tpm": {

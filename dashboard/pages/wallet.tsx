@@ -5,7 +5,7 @@ import { acorns, parseAcorns } from '../format.ts';
 import { Proven } from '../proven.tsx';
 import { Act, Amount, Card, Id, Show } from '../ui.tsx';
 import { ChipCard } from './chip.tsx';
-import { History } from './ledger.tsx';
+import { History } from './history.tsx';
 
 function QrCode({ text }: { text: string }) {
   const path = useMemo(() => {

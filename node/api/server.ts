@@ -24,6 +24,7 @@ import { accessRoutes } from './routes/access.ts';
 import { fileRoutes } from './routes/files.ts';
 import { issuerRoutes } from './routes/issuer.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
+import { nodeRoutes } from './routes/nodes.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { proofRoutes } from './routes/proofs.ts';
 import { seatRoutes } from './routes/seat.ts';
@@ -150,6 +151,7 @@ export async function buildConsole(
       });
       statusRoutes(routes, node);
       ledgerRoutes(routes, node);
+      nodeRoutes(routes, node);
       tpmRoutes(routes, node);
       proofRoutes(routes, node);
       seatRoutes(routes, node);

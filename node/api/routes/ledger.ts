@@ -1,23 +1,20 @@
 import { Type as T } from 'typebox';
 import { type BlockHeader, blockIdOf, decodeBlock } from '../../../ledger/block.ts';
 import { fromHex } from '../../../ledger/bytes.ts';
-import { decode } from '../../../ledger/codec.ts';
 import { LedgerError } from '../../../ledger/errors.ts';
 import {
   accountAddress,
   type BlockId,
   type ContractId,
   type EkId,
-  type NodeId,
   nodeAddress,
   parseAccountAddress,
   parseHashId,
   type TransactionId,
 } from '../../../ledger/ids.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
-import { BEACONS, NODES, TPMS } from '../../../ledger/state/entities.ts';
+import { BEACONS, TPMS } from '../../../ledger/state/entities.ts';
 import { decodeTransaction, transactionId } from '../../../ledger/transaction.ts';
-import { scoreOf } from '../../../market/renter/host-book.ts';
 import { NodeError } from '../../errors.ts';
 import { sortable } from '../../ledger/ledger-database.ts';
 import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
@@ -25,15 +22,8 @@ import { tryOut } from '../../ledger/try-out.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { pageOfContracts } from '../contract-pages.ts';
-import { type PageRequest, pageOf } from '../paging.ts';
-import {
-  presentBlock,
-  presentContract,
-  presentHistory,
-  presentOffer,
-  presentTransaction,
-  time,
-} from '../present.ts';
+import { pageOf } from '../paging.ts';
+import { presentBlock, presentContract, presentHistory, presentTransaction, time } from '../present.ts';
 import { notFound } from '../problem.ts';
 import {
   Account,
@@ -42,7 +32,6 @@ import {
   type BlockJson,
   Contract,
   HistoryEntry as HistorySchema,
-  NodeEntry,
   PageQuery,
   Period,
   page,
@@ -57,7 +46,6 @@ const TREE_DEPTH_MAX = 200;
 /** What the cursors of the lists look like: keys of the index or of the state. */
 const HEIGHT = /^\d{1,15}$/;
 const HISTORY_KEY = /^\d{12}\.\d{6}[io]$/;
-const NODE_ID = /^[0-9a-f]{66}$/;
 
 /** Reading the ledger is for everybody. */
 export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
@@ -293,48 +281,6 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       if (contract === undefined) throw notFound(`contract ${request.params.id}`);
       return contract;
     },
-  );
-
-  const nodes = (request: PageRequest, onlyOffering = false) => {
-    const members = new Set(chain.seats.map((seat) => seat.nodeId));
-    const present = ([id, row]: readonly [string, Uint8Array]) => {
-      const nodeId = id as NodeId;
-      const entry = decode(NODES.codec, row, 'a node');
-      if (onlyOffering && entry.storageOffer === undefined) return undefined;
-      const notes = node.book.notes(nodeId);
-      const rating =
-        entry.storageOffer === undefined ? undefined : scoreOf(notes, entry.storageOffer.collateralPercent);
-      return {
-        nodeId: nodeAddress(nodeId),
-        ownerId: accountAddress(entry.ownerId),
-        ekId: entry.ekId,
-        addresses: [...entry.addresses],
-        offer: entry.storageOffer === undefined ? null : presentOffer(entry.storageOffer),
-        committeeMember: members.has(nodeId),
-        connected: node.network.connected(nodeId),
-        self: nodeId === node.keys.nodeId,
-        score: rating?.score ?? null,
-        scoreFactors: rating === undefined ? null : { ...rating.factors },
-        suspended: notes.suspended ?? null,
-      };
-    };
-    return pageOf(
-      request,
-      NODE_ID,
-      (after, limit) => store.rows('node', after, limit),
-      ([id]) => id,
-      present,
-    );
-  };
-  app.get(
-    '/ledger/nodes',
-    { ...anybody, schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
-    (request) => nodes(request.query),
-  );
-  app.get(
-    '/ledger/offers',
-    { ...anybody, schema: { tags: ['ledger'], querystring: PageQuery, response: { 200: page(NodeEntry) } } },
-    (request) => nodes(request.query, true),
   );
 
   app.get(
