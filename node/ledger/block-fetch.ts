@@ -29,6 +29,13 @@ const HEADERS_SERVED_PER_PEER_MAX = 3;
 const BLOCKS_MAX = 256;
 /** Up to this many blocks travel over the shared link, more over connections of their own. */
 const FEW = 4;
+/** How long one peer may take before another is asked for the same: votes may wait for a few blocks. */
+const SLOW_FEW_MS = 300;
+const SLOW_MANY_MS = 1_500;
+/** Up to this many headers are wanted at once. */
+const HEADERS_FEW = 64;
+const HEADERS_FEW_DEADLINE_MS = 1_000;
+const HEADERS_DEADLINE_MS = 10_000;
 const ANSWER_BYTES_MAX = 1_200_000;
 
 const headersRequest = P.struct({ from: blockIdCodec, count: P.U16BE }) as Codec<{
@@ -84,7 +91,9 @@ export async function fetchHeaders(
 ): Promise<readonly BlockHeader[]> {
   return askInTurn(peers, signal, async (peer) => {
     const body = encode(headersRequest, { from, count: Math.min(count, HEADERS_MAX) }, 'request');
-    const answer = await network.request(peer, KIND.getHeaders, body);
+    const answer = await network.request(peer, KIND.getHeaders, body, {
+      deadlineMs: count <= HEADERS_FEW ? HEADERS_FEW_DEADLINE_MS : HEADERS_DEADLINE_MS,
+    });
     if (answer.length === 0 || answer.length % HEADER_BYTES !== 0)
       throw new LedgerError('malformed', 'expected headers');
     const headers: BlockHeader[] = [];
@@ -101,10 +110,14 @@ export async function fetchHeaders(
 }
 
 /** Blocks by id, oldest first, from several peers at once; see BodyStream. */
-export function streamBlocks(network: Network, options: Omit<BodyStreamOptions, 'ask'>): BodyStream {
+export function streamBlocks(
+  network: Network,
+  options: Omit<BodyStreamOptions, 'ask' | 'slowMs'>,
+): BodyStream {
   const bulk = options.ids.length > FEW;
   return new BodyStream({
     ...options,
+    slowMs: bulk ? SLOW_MANY_MS : SLOW_FEW_MS,
     async ask(peer, ids) {
       const answer = await network.request(peer, KIND.getBlocks, encode(blocksRequest, [...ids], 'request'), {
         bulk,

@@ -33,6 +33,7 @@ function stream(peers: Record<string, Answer>, options: Partial<BodyStreamOption
       return (await (peers[from] as Answer)(wanted)).map((block) => ({ block, bytes: 300 }));
     },
     signal: new AbortController().signal,
+    slowMs: 300,
     onBad: (from) => bad.push(from),
     ...options,
   });

@@ -16,8 +16,6 @@ const REQUESTS_MAX = 8;
 /** Blocks and bytes fetched ahead of the one that is wanted next. */
 const AHEAD_BLOCKS_MAX = 1_024;
 const AHEAD_BYTES_MAX = 24 * 1_048_576;
-/** When the block that is wanted next takes longer than this, another peer is asked for it, too. */
-const SLOW_MS = 1_500;
 /** A peer that did not answer, or has not got the blocks, rests this long, twice as long each time. */
 const REST_MS = 250;
 const REST_MAX_MS = 10_000;
@@ -38,6 +36,8 @@ export interface BodyStreamOptions {
   /** The first of the blocks, as many as the peer gives; throws LedgerError for what is no answer, or NetworkError. */
   ask(peer: NodeId, ids: readonly BlockId[]): Promise<readonly FetchedBlock[]>;
   readonly signal: AbortSignal;
+  /** When the block that is wanted next takes longer than this, another peer is asked for it, too. */
+  readonly slowMs: number;
   /** Hears of every block as it arrives, before its turn. */
   onArrived?(block: Block): void;
   /** Hears of a peer that is not asked again, and why. */
@@ -207,7 +207,7 @@ export class BodyStream {
   #askAnother(): void {
     for (const asked of this.#asked) {
       if (asked.doubled || this.#next < asked.from || this.#next >= asked.to) continue;
-      if (performance.now() - asked.sinceMs < SLOW_MS) continue;
+      if (performance.now() - asked.sinceMs < this.#options.slowMs) continue;
       asked.doubled = true;
       this.#again.unshift({ from: this.#next, to: asked.to });
     }

@@ -43,7 +43,8 @@ async function payment(): Promise<void> {
 }
 
 before(async () => {
-  network = await SmallNetwork.create(7, 4, 39_720);
+  // Ports are drawn, so that two runs on one machine rarely meet.
+  network = await SmallNetwork.create(7, 4, 12_000 + 10 * Math.floor(1_000 * Math.random()));
   network.genesis = { ...network.genesis, timestampMs: Date.now() - 3_600_000 };
   const grown = join(network.folder, 'grown');
   const chain = await Chain.open(grown, network.genesis);
