@@ -80,7 +80,7 @@ async function* throughput({ folder, progress, quick }: BenchOptions): AsyncGene
       folder: join(folder, 'throughput'),
       genesis: benchGenesis(1),
       accounts,
-      blocks: quick ? 3 : 24,
+      blocks: quick ? 4 : 32,
       transfersPerBlock: quick ? 50 : 2_000,
     });
     const after = await nativeLimit(quick ? 50 : 1_000);

@@ -67,8 +67,8 @@ export async function measureThroughput(plan: ThroughputPlan): Promise<Throughpu
 
   const bytesBefore = folderBytes(fresh);
   const chain = await Chain.open(fresh, genesis);
-  // The thread that verifies is started and the code is warm after the first blocks.
-  const warm = Math.min(2, count - 1);
+  // After the first blocks the thread that verifies runs, and the code is compiled.
+  const warm = Math.floor(count / 4);
   await follow(chain, encoded.slice(0, warm));
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();

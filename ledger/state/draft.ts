@@ -6,7 +6,8 @@ import { ACCOUNTS, type Account, CLOCK, type Clock, SUPPLY, type Supply, type Ta
 
 /** Read access to a state by table and id. Synchronous: execution never interleaves with anything. */
 export interface StateReader {
-  read<Id extends string, Row>(table: Table<Id, Row>, id: Id): Row | undefined;
+  /** `key`: the row's state key, where it is at hand; long strings are dear to join and to hash. */
+  read<Id extends string, Row>(table: Table<Id, Row>, id: Id, key?: string): Row | undefined;
 }
 
 /** Encoded rows by state key; `undefined` removes the row. */
@@ -20,8 +21,12 @@ export function stateKey(table: { readonly name: string }, id: string): string {
 /** A reader over encoded rows, such as a database. `get` takes a state key. */
 export function readerOver(get: (key: string) => Uint8Array | undefined): StateReader {
   return {
-    read<Id extends string, Row>(table: Table<Id, Row>, id: Id): Row | undefined {
-      const bytes = get(stateKey(table, id));
+    read<Id extends string, Row>(
+      table: Table<Id, Row>,
+      id: Id,
+      key: string = stateKey(table, id),
+    ): Row | undefined {
+      const bytes = get(key);
       return bytes === undefined ? undefined : decode(table.codec, bytes, `a row of ${table.name}`);
     },
   };
@@ -42,9 +47,13 @@ export class StateDraft implements StateReader {
     this.#below = below;
   }
 
-  read<Id extends string, Row>(table: Table<Id, Row>, id: Id): Row | undefined {
-    const entry = this.#entries.get(stateKey(table, id));
-    return entry === undefined ? this.#below.read(table, id) : (entry.row as Row | undefined);
+  read<Id extends string, Row>(
+    table: Table<Id, Row>,
+    id: Id,
+    key: string = stateKey(table, id),
+  ): Row | undefined {
+    const entry = this.#entries.get(key);
+    return entry === undefined ? this.#below.read(table, id, key) : (entry.row as Row | undefined);
   }
 
   write<Id extends string, Row>(table: Table<Id, Row>, id: Id, row: Row | undefined): void {
