@@ -303,9 +303,11 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
         const claimed = chain.state.read(TPMS, ekId);
         if (claimed?.ownerId !== accountId || claimed.nodeId === nodeId)
           return wallet.submit(await fresh.claim());
-        // A restored node has no endorsement, and need not ask for one: the ledger keeps that of the claim.
-        if (fresh.endorsement === undefined)
-          await fresh.keep(claimedEndorsement(chain, ekId, claimed.claimedHeight));
+        // A restored node has no endorsement, and need not ask for one where the block of the claim is still whole.
+        if (fresh.endorsement === undefined) {
+          const kept = claimedEndorsement(chain, ekId, claimed.claimedHeight);
+          if (kept !== undefined) await fresh.keep(kept);
+        }
         return wallet.submit(await fresh.rebind());
       },
       announce: (offer) =>
@@ -343,14 +345,14 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
   }
 }
 
-/** The endorsement in the claim of a chip. */
-function claimedEndorsement(chain: Chain, ekId: EkId, height: number): Uint8Array {
+/** The endorsement in the claim of a chip; `undefined` where the body of that block was pruned. */
+function claimedEndorsement(chain: Chain, ekId: EkId, height: number): Uint8Array | undefined {
   const id = chain.store.idAt(height);
   const block = id === undefined ? undefined : chain.store.block(id);
   for (const { body } of block?.transactions ?? []) {
     if (body.kind === 'claim' && parseEndorsement(body.endorsement).ekId === ekId) return body.endorsement;
   }
-  throw new NodeError('data-damaged', `block ${height} does not hold the claim of the TPM ${ekId}`);
+  return undefined;
 }
 
 /** A development node claims its TPM and offers its room by itself, trying again until both are final. */

@@ -20,6 +20,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   'not-an-issuer': 'This node endorses no chips; ask for the address of one that does.',
   overloaded: 'Try again in a minute.',
   'issuer-refused': 'Ask the issuer why, or try again later.',
+  'not-endorsed':
+    'The block of the claim is not kept here any more: ask the issuer again, “blocktree tpm request --issuer ADDRESS”.',
   'already-claimed': 'A chip is claimed once for ever. Whoever claimed it keeps what it brought.',
   'insufficient-balance': 'Binding costs a small fee: have somebody send a little to this account first.',
 };

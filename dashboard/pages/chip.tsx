@@ -6,7 +6,8 @@ import { advised } from './chip-advice.ts';
 
 /** The chip of this node: what it is and brought, or the steps until it is claimed. */
 export function ChipCard() {
-  const tpm = useApi<TpmStatus>('/tpm', []);
+  // A claim pays: one that became final elsewhere shows here too.
+  const tpm = useApi<TpmStatus>('/tpm', ['payment']);
   return (
     <Card title="TPM" wide>
       <Show from={tpm}>

@@ -18,7 +18,7 @@ import type { DevnetTpm } from '../devnet/create.ts';
 import type { ReadyMessage } from '../devnet/run.ts';
 import { runDevnet } from '../devnet/run.ts';
 import { NodeError } from '../errors.ts';
-import { createKeystore } from '../keys/keystore.ts';
+import { createKeystore, demandNoKeys } from '../keys/keystore.ts';
 import { writePrivateFile } from '../keys/private-file.ts';
 import { openNodeTpm, protectionBy, readGenesis, startNode } from '../node.ts';
 import { acorns, bytes, fields } from './output.ts';
@@ -82,6 +82,8 @@ async function init(folder: string, options: InitOptions): Promise<readonly [obj
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (!existsSync(options.network))
     throw new NodeError('not-found', `there is no network file ${options.network}`);
+  // Before anything is asked: a second time is a mistake.
+  await demandNoKeys(folder);
   const networkPath = join(folder, 'network.json');
   if (!existsSync(networkPath)) await copyFile(options.network, networkPath);
   const flags = flagsOf(options);

@@ -55,8 +55,7 @@ export async function createKeystore(
   folder: string,
   { words, protection }: NewKeys,
 ): Promise<Keys & { readonly words: string }> {
-  if ((await readText(folder)) !== undefined)
-    throw new KeystoreError('exists', `${folder} already holds keys; they are never overwritten`);
+  await demandNoKeys(folder);
   const entropy = words === undefined ? newEntropy() : entropyOf(words);
   const nodeSecret = firstKey(() => Uint8Array.from(randomBytes(NODE_SECRET_BYTES)));
   const keys = await keysOf(entropy, nodeSecret);
@@ -69,6 +68,12 @@ export async function createKeystore(
   const file: KeyFile = { format: FORMAT, accountId, nodeId, protection: record, secrets };
   await writePrivateFile(join(folder, KEYSTORE_FILE), `${JSON.stringify(file, undefined, 2)}\n`);
   return Object.defineProperty(keys as Keys & { words: string }, 'words', { value: wordsOf(entropy) });
+}
+
+/** Throws KeystoreError `exists` for a folder in which keys were made before. */
+export async function demandNoKeys(folder: string): Promise<void> {
+  if ((await readText(folder)) !== undefined)
+    throw new KeystoreError('exists', `${folder} already holds keys; they are never overwritten`);
 }
 
 /**

@@ -62,6 +62,7 @@ test('a wrong, a missing and a short passphrase are refused, each with its own w
   await assert.rejects(blocktree(initWords('short'), 'seven77\n'), refusedWith('wrong-passphrase'));
   await assert.rejects(blocktree(initWords('none')), refusedWith('no-passphrase'));
   await assert.rejects(stat(join(folder, 'short', 'keys.json')), { code: 'ENOENT' });
+  await assert.rejects(blocktree(initWords('home')), refusedWith('exists'));
 });
 
 test('a passphrase comes from a file that only its owner reads, or from a descriptor', async () => {
