@@ -4,6 +4,7 @@ export type MarketErrorCode =
   | 'bad-range'
   | 'bad-scheme'
   | 'bad-terms'
+  | 'collateral-short'
   | 'contract-ended'
   | 'contract-unknown'
   | 'damaged'

@@ -247,7 +247,7 @@ export class Host {
         `expected a collateral of at most ${most} grains, got ${collateral}`,
       );
     if (collateral > this.#ledger.balanceGrains(this.#ledger.accountId))
-      throw new MarketError('bad-terms', 'this host has not that much collateral to give');
+      throw new MarketError('collateral-short', 'this host has not that much collateral to give');
   }
 
   /** Signs a revision of a live contract of the renter. Throws MarketError. */
@@ -285,15 +285,10 @@ export class Host {
         periodPrice(contract.priceGrainsPerGiBPeriod, revision.leafCount) *
         BigInt(revision.endPeriod - period);
       const most = addedCollateralMost(contract, storage, offer.collateralPercent);
-      if (
-        revision.addedCollateralGrains > most ||
-        revision.addedCollateralGrains > this.#ledger.balanceGrains(this.#ledger.accountId)
-      ) {
-        throw new MarketError(
-          'bad-terms',
-          `expected at most ${most} grains of added collateral, and no more than this host has`,
-        );
-      }
+      if (revision.addedCollateralGrains > most)
+        throw new MarketError('bad-terms', `expected at most ${most} grains of added collateral`);
+      if (revision.addedCollateralGrains > this.#ledger.balanceGrains(this.#ledger.accountId))
+        throw new MarketError('collateral-short', 'this host has not that much collateral to give');
     } else if (revision.addedCollateralGrains > 0n)
       throw new MarketError('bad-terms', 'nothing grows, so no collateral is added');
     const list = revisedList(this.#list(revision.contractId, contract.revision), added, removed);

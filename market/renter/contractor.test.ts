@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { utf8 } from '../../ledger/bytes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
+import { grains } from '../../ledger/grains.ts';
 import { type Hash, hashId } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
 import { KIND } from '../../node/network/kinds.ts';
@@ -76,4 +77,38 @@ test('a refusal that the next period cures is tried again', async () => {
       : undefined;
   await commit(host, [root]);
   assert.deepEqual(world.covered(renter, host), [root]);
+});
+
+test('whoever cannot pay or secure the whole time gets a shorter one, and the rest when it can', async () => {
+  world = await MarketWorld.open({ hosts: 3 });
+  const { renter } = world;
+  const [poor, other] = world.hosts as [MarketNode, MarketNode];
+  const pass = (from: MarketNode, to: MarketNode, amount: bigint) =>
+    world.finish(
+      world.submitter(from).submit({
+        kind: 'transfer',
+        to: to.person.accountId,
+        amountGrains: grains(amount),
+        memo: '',
+      }),
+    );
+  const price = (await world.offerOf(poor))?.priceGrainsPerGiBPeriod as bigint;
+  const fragment = price / 1_024n;
+  const leave = (node: MarketNode, periods: bigint) =>
+    pass(node, other, world.ledger.balance(node.person) - fragment * periods);
+  const term = (host: MarketNode) => {
+    const { contract } = world.contract(renter, host) ?? assert.fail('there is no contract');
+    return contract.endPeriod - world.period;
+  };
+  // Enough for a hundred periods of collateral, at half the price.
+  await leave(poor, 50n);
+  await commit(poor, [await sent('a', poor)]);
+  assert(term(poor) >= 80 && term(poor) <= 101, `secured for ${term(poor)} periods`);
+  await leave(renter, 200n);
+  await commit(other, [await sent('b', other)]);
+  assert(term(other) >= 90 && term(other) <= 200, `paid for ${term(other)} periods`);
+  await pass(other, renter, fragment * 10_000n);
+  await world.finish(renter.contractor.renew(other.person.nodeId));
+  assert(term(other) >= 719);
+  assert.equal(world.ledger.imbalance(), 0n);
 });

@@ -20,9 +20,9 @@ import {
 import { codeOf, MarketError } from '../errors.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
 import { addedCollateralMost, ROOTS_MAX } from '../host/host.ts';
-import type { HostLink, KeyValues, MarketLedger, MarketWallet } from '../interfaces.ts';
+import type { HostLink, KeyValues, LiveContract, MarketLedger, MarketWallet } from '../interfaces.ts';
 
-import { termOf } from './renewal.ts';
+import { PERIODS_WANTED, termOf } from './renewal.ts';
 
 /**
  * The renter's contracts: one a host. What uploads and removals want of a host is gathered and becomes one transaction:
@@ -41,6 +41,19 @@ const ROOTS_PER_REVISION = ROOTS_MAX / 2;
 
 /** Transactions that wait for their block at once: a wallet bounds them, and has others to send. */
 const SUBMITS_MAX = 24;
+
+/** Refusals for want of money: the renter's for the escrow, the host's for the collateral. */
+const SHORT = new Set(['insufficient-balance', 'collateral-short']);
+/** A contract is not made for fewer periods than this for want of money. */
+const PERIODS_FEW = 20;
+
+/** What a revision does to the fragments of a contract, and whether it asks for a later end. */
+interface Change {
+  readonly list: FragmentList;
+  readonly added: FragmentList;
+  readonly removed: FragmentList;
+  readonly extend: boolean;
+}
 
 interface Wish {
   readonly added: readonly Hash[];
@@ -153,6 +166,7 @@ export class Contractor {
     const removed = wishes.flatMap((wish) => wish.removed).filter((root) => !wanted.has(root));
     const extend = wishes.some((wish) => wish.extend);
     const closing = wishes.find((wish) => wish.closeEgressBytes !== undefined)?.closeEgressBytes;
+    let term = PERIODS_WANTED;
     for (let attempt = 1; ; attempt++) {
       try {
         const live = ledger.contractBetween(ledger.accountId, host);
@@ -161,7 +175,7 @@ export class Contractor {
           if (live !== undefined)
             throw new MarketError('contract-ended', 'the contract with this host is about to end');
           if (wanted.size === 0) return;
-          await this.#open(host, [...wanted]);
+          await this.#open(host, [...wanted], term);
         } else {
           const list = this.listOf(live.id, live.contract);
           // An earlier attempt may have become final after all.
@@ -169,11 +183,17 @@ export class Contractor {
           const added = [...wanted].filter((root) => !present.has(root));
           const still = removed.filter((root) => present.has(root));
           if (added.length > 0 || still.length > 0 || extend)
-            await this.#revise(host, live.id, live.contract, list, added, still);
+            await this.#revise(host, live, { list, added, removed: still, extend }, term);
           else if (closing !== undefined && list.length === 0) await this.#close(host, live.id, closing);
         }
         return;
       } catch (error) {
+        // What cannot be paid, or secured, for so long can be for less; a renewal goes on from there.
+        if (SHORT.has(codeOf(error)) && term / 2 >= PERIODS_FEW) {
+          term /= 2;
+          attempt--;
+          continue;
+        }
         if (attempt >= ATTEMPTS || !PASSING.has(codeOf(error))) throw error;
         await new Promise((resolve) => setTimeout(resolve, attempt * ATTEMPT_AGAIN_MS).unref());
       }
@@ -187,12 +207,12 @@ export class Contractor {
     return offer;
   }
 
-  async #open(host: NodeId, added: FragmentList): Promise<void> {
+  async #open(host: NodeId, added: FragmentList, term: number): Promise<void> {
     const { ledger, link } = this.#options;
     const offer = this.#offerOf(host);
     const { root, leafCount } = commitmentOf(added);
     const startPeriod = ledger.period() + 1;
-    const periods = Math.max(offer.periodsMin, termOf(offer.periodsMax));
+    const periods = Math.max(offer.periodsMin, termOf(offer.periodsMax, term));
     const storage = periodPrice(offer.priceGrainsPerGiBPeriod, leafCount) * BigInt(periods);
     const terms: StorageTerms = {
       hostNodeId: host,
@@ -211,11 +231,9 @@ export class Contractor {
 
   async #revise(
     host: NodeId,
-    contractId: ContractId,
-    contract: StorageContract,
-    list: FragmentList,
-    added: FragmentList,
-    removed: FragmentList,
+    { id: contractId, contract }: LiveContract,
+    { list, added, removed, extend }: Change,
+    term: number,
   ): Promise<void> {
     const { ledger, link } = this.#options;
     const next = revisedList(list, added, removed);
@@ -225,9 +243,11 @@ export class Contractor {
     let { endPeriod } = contract;
     let addedCollateralGrains = grains(0);
     // A contract that shrinks stays as long as it was; one that grows, or is renewed, gets the full time again.
-    if (grows || (added.length === 0 && removed.length === 0)) {
+    if (grows || extend) {
       const offer = this.#offerOf(host);
-      endPeriod = Math.max(endPeriod, period + termOf(offer.periodsMax));
+      endPeriod = Math.max(endPeriod, period + termOf(offer.periodsMax, term));
+      if (!grows && endPeriod === contract.endPeriod)
+        throw new MarketError('renter-out-of-escrow', 'the balance does not cover a longer contract');
       const storage = periodPrice(contract.priceGrainsPerGiBPeriod, leafCount) * BigInt(endPeriod - period);
       addedCollateralGrains = grains(addedCollateralMost(contract, storage, offer.collateralPercent));
     }

@@ -5,7 +5,7 @@ import type { StorageOffer } from '../../ledger/transaction.ts';
 /** When a contract is given a later end, and when its fragments had better move instead. */
 
 /** How long a contract is made for, in periods, where the host's offer allows it. */
-const PERIODS_WANTED = 720;
+export const PERIODS_WANTED = 720;
 /** Hosts that take less are not used: their contracts would end before they could be renewed. */
 export const PERIODS_LEAST = 3;
 /** A contract is renewed when less than this part of its term is left, */
@@ -14,8 +14,8 @@ const RENEW_BELOW = 0.25;
 const RENEW_PERIODS = 3;
 
 /** The periods that a contract is made or renewed for with a host that takes at most `periodsMax`. */
-export function termOf(periodsMax: number): number {
-  return Math.max(1, Math.min(PERIODS_WANTED, periodsMax));
+export function termOf(periodsMax: number, wanted = PERIODS_WANTED): number {
+  return Math.max(1, Math.min(Math.floor(wanted), periodsMax));
 }
 
 /**
