@@ -20,6 +20,7 @@ export type StoredFile = Item<'GET /files'>;
 /** Of `GET /files/NAME/health`, which the document describes as one with the content. */
 export type StoredFileHealth = FileHealth;
 export type Offer = NonNullable<Answer<'GET /host/offer'>['offer']>;
+export type OfferOutlook = Answer<'GET /host/offer/outlook'>;
 export type Volume = Item<'GET /host/volumes'>;
 export type Audit = Item<'GET /host/audits'>;
 export type NetworkNode = Item<'GET /ledger/nodes'>;

@@ -1003,6 +1003,23 @@ export interface Operations {
       readonly nextCursor: string | null;
     };
   };
+  "GET /host/offer/outlook": {
+    readonly query: {
+      readonly priceGrainsPerGiBPeriod: string;
+      readonly collateralPercent: number;
+    };
+    readonly answer: {
+      /** an amount in grains, decimal */
+      readonly monthWhenFullGrains: string;
+      /** of other nodes */
+      readonly otherOffers: number;
+      /** of those, that ask less */
+      readonly cheaperOffers: number;
+      /** of those, that ask the same */
+      readonly sameOffers: number;
+      readonly scoreAgainstNow: number | null;
+    };
+  };
   "POST /sessions": {
     readonly body: {
       readonly code: string;

@@ -1,11 +1,11 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import {
   type Audit,
   type Contract,
   call,
   type Offer,
+  type OfferOutlook,
   type Page,
-  type Status,
   useApi,
   type Volume,
 } from '../api.ts';
@@ -14,7 +14,6 @@ import { Paged } from '../paged.tsx';
 import { Act, Amount, Badge, Bar, Card, Empty, Id, Show, Table } from '../ui.tsx';
 
 const GIB = 2 ** 30;
-const MONTH_MS = 30 * 24 * 3_600_000;
 
 /** What the owner decides of an offer; the room that is left moves by itself and must not reset the form. */
 function offerTerms(offer: Offer | null): string {
@@ -29,15 +28,22 @@ function offerTerms(offer: Offer | null): string {
       ].join(' ');
 }
 
-function OfferEditor({
-  offer,
-  status,
-  reload,
-}: {
-  offer: Offer | null;
-  status: Status | undefined;
-  reload: () => void;
-}) {
+/** What an offer would bring, in words. */
+function prospect(outlook: OfferOutlook): string {
+  const { monthWhenFullGrains, otherOffers, cheaperOffers, sameOffers, scoreAgainstNow } = outlook;
+  const among =
+    otherOffers === 0
+      ? 'Nobody else offers yet.'
+      : `Of ${otherOffers} other offers ${cheaperOffers === 0 ? 'none is' : cheaperOffers === 1 ? 'one is' : `${cheaperOffers} are`} cheaper, ${sameOffers === 0 ? 'none asks' : sameOffers === 1 ? 'one asks' : `${sameOffers} ask`} the same.`;
+  const percent = Math.round(100 * ((scoreAgainstNow ?? 1) - 1));
+  const score =
+    percent === 0
+      ? ''
+      : ` The collateral would ${percent > 0 ? 'raise' : 'lower'} the score by ${Math.abs(percent)} %.`;
+  return `When full, this would earn ${acorns(monthWhenFullGrains)} acorns a month. ${among}${score}`;
+}
+
+function OfferEditor({ offer, reload }: { offer: Offer | null; reload: () => void }) {
   const [price, setPrice] = useState(plainAcorns(offer?.priceGrainsPerGiBPeriod ?? '100000000'));
   const [egress, setEgress] = useState(plainAcorns(offer?.egressGrainsPerGiB ?? '10000000'));
   const [collateral, setCollateral] = useState(String(offer?.collateralPercent ?? 50));
@@ -50,15 +56,15 @@ function OfferEditor({
     /^\d{1,4}$/.test(collateral) &&
     Number(collateral) <= 1_000 &&
     /^[1-9]\d{0,6}$/.test(longest);
-  const full =
-    priceGrains === undefined || status === undefined
-      ? undefined
-      : (
-          (priceGrains *
-            BigInt(status.storage.offeredBytes) *
-            BigInt(Math.max(1, Math.floor(MONTH_MS / status.periodMs)))) /
-          BigInt(GIB)
-        ).toString();
+  const outlook = useApi<OfferOutlook>(
+    valid
+      ? `/host/offer/outlook?priceGrainsPerGiBPeriod=${priceGrains}&collateralPercent=${collateral}`
+      : undefined,
+    [],
+  );
+  // The last answer stays until the next one is here, so that nothing jumps while somebody types.
+  const told = useRef('…');
+  if (outlook.data !== undefined) told.current = prospect(outlook.data);
   const send = (next: object | null) => call('PUT', '/host/offer', { offer: next }).then(reload);
   return (
     <form class="form" onSubmit={(event) => event.preventDefault()}>
@@ -97,9 +103,7 @@ function OfferEditor({
         />
       </label>
       <p class="note" aria-live="polite">
-        {full === undefined
-          ? 'Expected amounts such as 0.25.'
-          : `When full, this would earn ${acorns(full)} acorns a month.`}
+        {valid ? told.current : 'Expected amounts such as 0.25.'}
       </p>
       <div class="row">
         <Act
@@ -226,7 +230,6 @@ export function Contracts({ items, side }: { items: readonly Contract[]; side: '
 export function Storage() {
   const volumes = useApi<Page<Volume>>('/host/volumes', ['payment']);
   const offer = useApi<{ offer: Offer | null }>('/host/offer', []);
-  const status = useApi<Status>('/status');
   const audits = useApi<Page<Audit>>('/host/audits', ['audit']);
   const [folder, setFolder] = useState('');
   const [size, setSize] = useState('100');
@@ -275,14 +278,7 @@ export function Storage() {
       </Card>
       <Card title="Offer">
         <Show from={offer}>
-          {(data) => (
-            <OfferEditor
-              key={offerTerms(data.offer)}
-              offer={data.offer}
-              status={status.data}
-              reload={offer.reload}
-            />
-          )}
+          {(data) => <OfferEditor key={offerTerms(data.offer)} offer={data.offer} reload={offer.reload} />}
         </Show>
       </Card>
       <Card title="Contracts that this node keeps" wide>

@@ -28,7 +28,8 @@ export interface HostNotes {
   readonly suspended: HostFault | undefined;
 }
 
-const FRESH: HostNotes = {
+/** What is known of a host that nothing was asked of yet. */
+export const FRESH: HostNotes = {
   auditSuccess: 1,
   audits: 0,
   failedInARow: 0,

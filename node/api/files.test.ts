@@ -154,6 +154,19 @@ test('contracts are listed by side, and pages go on past those that are left out
   assert.deepEqual([...first.items, ...second.items], renter.items.slice(0, 2));
 });
 
+test('an offer is compared with those of the other nodes', async () => {
+  const { offer } = (await fixture.as('viewer', 'GET', '/host/offer')).json();
+  const price = BigInt(offer.priceGrainsPerGiBPeriod);
+  const stand = async (asked: bigint) => {
+    const path = `/host/offer/outlook?priceGrainsPerGiBPeriod=${asked}&collateralPercent=50`;
+    const { otherOffers, cheaperOffers, sameOffers } = (await fixture.as('viewer', 'GET', path)).json();
+    return [otherOffers, cheaperOffers, sameOffers];
+  };
+  assert.deepEqual(await stand(price), [3, 0, 3]);
+  assert.deepEqual(await stand(price + 1n), [3, 3, 0]);
+  assert.deepEqual(await stand(price - 1n), [3, 0, 0]);
+});
+
 test('a file that cannot be read says so instead of sending half of it', async () => {
   const { files } = fixture.node;
   const lost = await put('lost', 'soon gone', 'text/plain');

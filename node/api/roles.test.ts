@@ -41,6 +41,7 @@ const RULES = {
     'GET /tpm',
     'GET /wallet',
     'GET /host/offer',
+    'GET /host/offer/outlook',
     'GET /host/volumes',
     'GET /host/contracts',
     'GET /host/earnings',

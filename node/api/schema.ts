@@ -150,6 +150,19 @@ export const Offer = T.Object(
   open,
 );
 
+export const OfferOutlook = T.Object(
+  {
+    monthWhenFullGrains: GrainsText,
+    otherOffers: count('of other nodes'),
+    cheaperOffers: count('of those, that ask less'),
+    sameOffers: count('of those, that ask the same'),
+    scoreAgainstNow: nullable(
+      T.Number({ description: 'what renters would multiply the present score by; null without an offer' }),
+    ),
+  },
+  open,
+);
+
 export const Contract = T.Object(
   {
     id: HexHash,

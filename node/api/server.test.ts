@@ -241,3 +241,27 @@ test('a block whose body is pruned says so, and so does a transaction in it', as
   assert.equal(transaction.statusCode, 410);
   assert.equal(transaction.json().code, 'pruned');
 });
+
+test('an offer is judged before it is announced: what it brings, how it stands, what it does to the score', async () => {
+  const ask = async (price: string, collateral: number) =>
+    (
+      await as(
+        'viewer',
+        'GET',
+        `/host/offer/outlook?priceGrainsPerGiBPeriod=${price}&collateralPercent=${collateral}`,
+      )
+    ).json();
+  const offer = { priceGrainsPerGiBPeriod: '7', egressGrainsPerGiB: '1', collateralPercent: 50 };
+  const announced = await as('owner', 'PUT', '/host/offer', {
+    offer: { ...offer, periodsMin: 1, periodsMax: 9 },
+  });
+  assert.equal(announced.statusCode, 200, announced.body);
+  const outlook = await ask('1073741824', 50);
+  const offeredBytes = (await as('nobody', 'GET', '/status')).json().storage.offeredBytes;
+  assert.equal(outlook.monthWhenFullGrains, String(BigInt(offeredBytes) * 259_200n));
+  assert.deepEqual([outlook.otherOffers, outlook.cheaperOffers, outlook.sameOffers], [0, 0, 0]);
+  assert.equal(outlook.scoreAgainstNow, 1);
+  assert((await ask('7', 200)).scoreAgainstNow > 1);
+  assert((await ask('7', 0)).scoreAgainstNow < 1);
+  assert.equal((await ask('-7', 0)).code, 'bad-request');
+});

@@ -25,6 +25,7 @@ import { fileRoutes } from './routes/files.ts';
 import { issuerRoutes } from './routes/issuer.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { outlookRoutes } from './routes/outlook.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { proofRoutes } from './routes/proofs.ts';
 import { seatRoutes } from './routes/seat.ts';
@@ -157,6 +158,7 @@ export async function buildConsole(
       seatRoutes(routes, node);
       issuerRoutes(routes, node);
       ownerRoutes(routes, node);
+      outlookRoutes(routes, node);
       accessRoutes(routes, access, SESSION_COOKIE, tls !== undefined);
       await routes.register(async (plugin) => fileRoutes(plugin as unknown as Console, node));
       routes.get('/metrics', hidden, sendMetrics);

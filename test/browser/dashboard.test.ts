@@ -159,6 +159,17 @@ test('a volume takes a new size', async () => {
   await page.getByText('of 7.5 GiB').waitFor();
 });
 
+test('an offer says what it would bring before it is announced', async () => {
+  const price = page.getByLabel('Price a GiB and period');
+  await page.getByText(/would earn .* acorns a month\. Of 5 other offers none is cheaper, 5 ask/).waitFor();
+  await price.fill('0.2');
+  await page.getByText('Of 5 other offers 5 are cheaper').waitFor();
+  await page.getByLabel('Collateral').fill('200');
+  await page.getByText(/The collateral would raise the score by \d+ %/).waitFor();
+  await price.fill('much');
+  await page.getByText('Expected amounts such as 0.25.').waitFor();
+});
+
 test('money is sent with a confirm step, and the history shows it', async () => {
   const { accountId } = await devnet.cli<{ accountId: string }>(2, 'wallet', 'address');
   await visit('Wallet');
