@@ -20,7 +20,8 @@ function prefixOf(address: string): string {
 
 /**
  * Picks `count` different hosts, best first: different owners before different address prefixes, then nodes that are not
- * in the committee (they have nothing else to do), then score against price. `random` breaks ties, 0 to 1.
+ * in the committee (they have nothing else to do), then score against price. `random` breaks ties, 0 to 1. Those to
+ * `avoid` are not picked, and the others had better not be their neighbours.
  * Throws MarketError `not-enough-hosts`.
  */
 export function chooseHosts(
@@ -50,21 +51,25 @@ export function chooseHosts(
   const chosen: Candidate[] = [];
   const owners = new Map<string, number>();
   const prefixes = new Map<string, number>();
+  const crowd = ({ ownerId, addresses }: Candidate): void => {
+    owners.set(ownerId, (owners.get(ownerId) ?? 0) + 1);
+    for (const prefix of new Set(addresses.map(prefixOf)))
+      prefixes.set(prefix, (prefixes.get(prefix) ?? 0) + 1);
+  };
+  for (const candidate of candidates) if (avoid.has(candidate.nodeId)) crowd(candidate);
   while (chosen.length < count) {
     let best: { candidate: Candidate; rank: number } | undefined;
     for (const [i, { candidate }] of ranked.entries()) {
       if (chosen.includes(candidate)) continue;
-      const crowd =
+      const neighbours =
         (owners.get(candidate.ownerId) ?? 0) * 1_000_000 +
         Math.max(0, ...candidate.addresses.map((address) => prefixes.get(prefixOf(address)) ?? 0)) * 1_000;
-      const rank = crowd + i;
+      const rank = neighbours + i;
       if (best === undefined || rank < best.rank) best = { candidate, rank };
     }
     const { candidate } = best as { candidate: Candidate };
     chosen.push(candidate);
-    owners.set(candidate.ownerId, (owners.get(candidate.ownerId) ?? 0) + 1);
-    for (const prefix of new Set(candidate.addresses.map(prefixOf)))
-      prefixes.set(prefix, (prefixes.get(prefix) ?? 0) + 1);
+    crowd(candidate);
   }
   return chosen;
 }
