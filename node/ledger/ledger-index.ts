@@ -65,34 +65,6 @@ const NO_SUMS: EarningSums = { storageGrains: '0', egressGrains: '0', feeGrains:
 
 type IndexReader = <T>(key: string) => T | undefined;
 
-/** Entries of a live contract whose opening was never seen here, because the state came as a snapshot. `n`: any other number a contract. */
-export function* liveContractEntries(
-  contractId: ContractId,
-  contract: StorageContract,
-  n: number,
-  read: IndexReader,
-): Generator<readonly [string, Uint8Array]> {
-  if (read(`contract/${contractId}`) !== undefined) return;
-  const { renterId, hostAccountId, openedHeight } = contract;
-  // Behind whatever was seen of that height.
-  const place = `${sortable(openedHeight)}.s${sortable(n, 9)}`;
-  const entry: ContractEntry = {
-    contractId,
-    renterId,
-    hostAccountId,
-    openedHeight,
-    place,
-    lastSettledHeight: undefined,
-    ended: undefined,
-  };
-  yield [`contract/${contractId}`, jsonBytes(entry)];
-  yield [`contracts/${place}`, jsonBytes(contractId)];
-  for (const account of new Set([renterId, hostAccountId])) {
-    yield [`contracts-of/${account}/${place}`, jsonBytes(contractId)];
-    yield [`live-of/${account}/${contractId}`, jsonBytes(contractId)];
-  }
-}
-
 /** Gathers index entries over the blocks of one commit. */
 export class IndexBatch {
   readonly #read: IndexReader;
@@ -192,6 +164,40 @@ export class IndexBatch {
           event satisfies never;
       }
     }
+  }
+
+  /**
+   * A live contract as a snapshot brings it, whose past was not seen here: how it began, and what it has paid its host so
+   * far. `n`: another number for each.
+   */
+  adoptContract(contractId: ContractId, contract: StorageContract, n: number): void {
+    const { renterId, hostAccountId, openedHeight } = contract;
+    if (this.#get(`contract/${contractId}`) === undefined) {
+      // Behind whatever was seen of that height.
+      const place = `${sortable(openedHeight)}.s${sortable(n, 9)}`;
+      this.#writes.set(`contract/${contractId}`, {
+        contractId,
+        renterId,
+        hostAccountId,
+        openedHeight,
+        place,
+        lastSettledHeight: undefined,
+        ended: undefined,
+      } satisfies ContractEntry);
+      this.#writes.set(`contracts/${place}`, contractId);
+      for (const account of new Set([renterId, hostAccountId])) {
+        this.#writes.set(`contracts-of/${account}/${place}`, contractId);
+        this.#writes.set(`live-of/${account}/${contractId}`, contractId);
+      }
+    }
+    const known = this.#get<EarningSums>(`earned-contract/${hostAccountId}/${contractId}`) ?? NO_SUMS;
+    const paid = {
+      storageGrains: contract.paidStorageGrains,
+      egressGrains: contract.paidEgressGrains,
+      penaltyGrains: contract.penaltyGrains,
+    };
+    for (const [part, amount] of Object.entries(paid) as [keyof typeof paid, bigint][])
+      this.#addEarning(hostAccountId, part, amount - BigInt(known[part]), contractId, undefined);
   }
 
   #addPayment(

@@ -28,7 +28,7 @@ import {
   sortable,
   under,
 } from './ledger-database.ts';
-import { liveContractEntries } from './ledger-index.ts';
+import { IndexBatch } from './ledger-index.ts';
 import { boundaryKey, type FinalRecord, type LedgerStore } from './ledger-store.ts';
 import { buildTree, clearPlace, orderKey, rowsInOrder } from './state-tree.ts';
 
@@ -139,16 +139,16 @@ export class StagedState {
   /** What people ask about live contracts; the past of a ledger that came as a snapshot is not known here. */
   async #indexContracts(): Promise<void> {
     const prefix = `${rowsAt(this.#place)}${CONTRACTS.name}/`;
-    const batch = this.#db.batch();
+    const index = new IndexBatch((key) => this.#store.index(key));
     let n = 0;
-    for await (const [key, row] of this.#db.iterator(under(prefix))) {
-      const id = key.slice(prefix.length) as ContractId;
-      const contract = decode(CONTRACTS.codec, row, 'a contract');
-      for (const [entry, value] of liveContractEntries(id, contract, n++, (index) =>
-        this.#store.index(index),
-      ))
-        batch.put(`i/${entry}`, value);
-    }
+    for await (const [key, row] of this.#db.iterator(under(prefix)))
+      index.adoptContract(
+        key.slice(prefix.length) as ContractId,
+        decode(CONTRACTS.codec, row, 'a contract'),
+        n++,
+      );
+    const batch = this.#db.batch();
+    for (const [key, value] of index.changes()) if (value !== undefined) batch.put(`i/${key}`, value);
     await batch.write();
   }
 }
