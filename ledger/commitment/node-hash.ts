@@ -1,4 +1,3 @@
-import { equalBytes } from '../bytes.ts';
 import { sha256, sha256Into, sha256OfText } from '../crypto/sha256.ts';
 
 /**
@@ -85,9 +84,4 @@ export function join(left: Subtree, right: Subtree): Subtree {
 /** Bit `depth` of a key, most significant first. */
 export function bitAt(keyHash: Uint8Array, depth: number): 0 | 1 {
   return (((keyHash[depth >> 3] as number) >> (7 - (depth & 7))) & 1) as 0 | 1;
-}
-
-/** Whether a leaf at hand is the row of that key. */
-export function isLeafOf(subtree: Subtree, keyHash: Uint8Array): boolean {
-  return subtree.kind === 'leaf' && equalBytes(subtree.keyHash, keyHash);
 }
