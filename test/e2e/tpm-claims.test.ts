@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
+import { pino } from 'pino';
 import { toHex, utf8 } from '../../ledger/bytes.ts';
 import { publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
@@ -26,6 +27,10 @@ import {
   type TransactionBody,
 } from '../../ledger/transaction.ts';
 import { type Keys, openKeystore } from '../../node/keys/keystore.ts';
+import { KIND } from '../../node/network/kinds.ts';
+import { Network } from '../../node/network/network.ts';
+import { NetworkError } from '../../node/network/network-error.ts';
+import { guardAdmission } from '../../node/tpm/admission.ts';
 import { readCertificate } from '../../node/tpm/certificate.ts';
 import { makeClaim } from '../../node/tpm/claim-body.ts';
 import {
@@ -310,8 +315,48 @@ test('a software key that pretends to be a chip is refused by machine, issuer an
   assert.equal(await offer(keys, claim), 'issuer-unknown');
 });
 
-test('after kill -9 and a restart of the machine the chip unseals the keys and the node goes on', async () => {
+/** What a node answers to one who has the key of machine 4, and its chip or not. */
+async function askWithKeyOf4(withChip: boolean): Promise<string | undefined> {
+  const { tpm, keys, endorsement } = await loot(4);
+  const guest = await Network.open({
+    chainId,
+    nodeSecret: keys.nodeSecret,
+    host: '127.0.0.1',
+    port: 0,
+    advertise: [],
+    seeds: [`127.0.0.1:${PORT + 1}`],
+    records: { load: () => [], save: () => undefined },
+    logger: pino({ level: 'silent' }),
+  });
+  try {
+    guardAdmission({
+      mode: 'claimed',
+      network: guest,
+      chainId,
+      issuers: genesis.issuers,
+      ekOf: () => undefined,
+      own: async () => (withChip ? { tpm, endorsement } : undefined),
+    });
+    const host = parseNodeAddress(idsOf(1).nodeId);
+    await until(() => guest.connected(host), 15_000, 'the link');
+    await guest.request(host, KIND.challenge, utf8('not a challenge'));
+    return undefined;
+  } catch (error) {
+    if (error instanceof NetworkError) return error.remoteCode;
+    throw error;
+  } finally {
+    await guest.close();
+  }
+}
+
+test('a stolen key does not get in without its chip', async () => {
   await machine(4).kill();
+  assert.equal(await askWithKeyOf4(false), 'not-admitted');
+  // Let in, and judged by what it asks.
+  assert.equal(await askWithKeyOf4(true), 'malformed');
+});
+
+test('after kill -9 and a restart of the machine the chip unseals the keys and the node goes on', async () => {
   await chips[3]?.stop();
   await assert.rejects(machine(4).start(), /cannot be opened/);
   chips[3] = await startEmulator(emulatorFolder(file('chips'), 4));
