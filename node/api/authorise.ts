@@ -38,9 +38,18 @@ export function authorise(app: Console, access: Access, host: string): void {
 
 /** On loopback only loopback names are answered: another site's name that leads here (DNS rebinding) is not. */
 function checkHost(request: FastifyRequest): void {
-  const name = request.hostname.replace(/:\d+$/, '');
-  if (!isLoopback(name.replaceAll(/[[\]]/g, '')))
+  const name = hostNameOf(request.headers.host ?? '');
+  if (name === undefined || !isLoopback(name))
     throw new ApiError(421, 'wrong-host', 'expected a request to 127.0.0.1 or localhost');
+}
+
+/** The name in a Host header, in lower case and without brackets; `undefined` where there is none. */
+function hostNameOf(header: string): string | undefined {
+  try {
+    return new URL(`http://${header}`).hostname.replaceAll(/[[\]]/g, '');
+  } catch {
+    return undefined;
+  }
 }
 
 /** A session is only good for requests of our own pages. */

@@ -120,9 +120,19 @@ test('a login code works once; a session is only good for the page itself', asyn
   assert.equal((await as('nobody', 'GET', '/wallet', undefined, session)).statusCode, 401);
 });
 
-test('another site that names itself after this machine is not answered', async () => {
-  const answer = await app.inject({ url: '/api/v1/status', headers: { host: 'evil.example:7070' } });
-  assert.equal(answer.json().code, 'wrong-host');
+test('another site that names itself after this machine is not answered; this machine is, by all its names', async () => {
+  const statusOf = async (host: string) =>
+    (await app.inject({ url: '/api/v1/status', headers: { host } })).statusCode;
+  for (const host of ['127.0.0.1:7070', '127.9.9.9', '[::1]:7070', '[::1]', 'localhost:1', 'LocalHost'])
+    assert.equal(await statusOf(host), 200, host);
+  for (const host of [
+    'evil.example:7070',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    '[::1].evil',
+    '10.0.0.1',
+  ])
+    assert.equal(await statusOf(host), 421, host);
 });
 
 test('a revoked token is useless, and secrets are kept as hashes in private files', async () => {
