@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LiveFiles, liveFiles, readLog, tableDamage } from './level-format.ts';
 
@@ -56,14 +56,32 @@ export async function checkLevelFiles(
 
   const totalBytes = [...live.tables.values()].reduce((sum, size) => sum + size, 0);
   let doneBytes = 0;
+  // One buffer for all tables: a start must not leave their size in memory.
+  let scratch = Buffer.alloc(0);
   for (const [tableNumber, size] of live.tables) {
     const name = names.find((one) => /\.(ldb|sst)$/.test(one) && number(one) === tableNumber);
     if (name === undefined) add(`${String(tableNumber).padStart(6, '0')}.ldb`, 'it is missing');
     else if ((await stat(join(folder, name))).size !== size)
       add(name, `it has another size than the ${size} bytes that it was written with`);
-    else add(name, tableDamage(await readFile(join(folder, name))));
+    else {
+      if (scratch.length < size) scratch = Buffer.allocUnsafe(size);
+      add(name, tableDamage(await readInto(scratch, join(folder, name), size)));
+    }
     doneBytes += size;
     onRead(doneBytes, totalBytes);
   }
   return damages;
+}
+
+/** The first `size` bytes of a file, or as many as it has. */
+async function readInto(scratch: Buffer, path: string, size: number): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    let at = 0;
+    for (let read = -1; at < size && read !== 0; at += read)
+      ({ bytesRead: read } = await file.read(scratch, at, size - at, at));
+    return scratch.subarray(0, at);
+  } finally {
+    await file.close();
+  }
 }
