@@ -88,10 +88,21 @@ export function refuseInUse(location: string): void {
     throw new NodeError('data-in-use', `another process uses ${location}; stop it first`);
 }
 
+const CACHE_BYTES = 24 * 1_048_576;
+/**
+ * Written to the journal at once, and sorted into tables when so much has come together: pages near the root of the
+ * commitment, which every block writes again, then go there once for several blocks.
+ */
+const WRITE_BUFFER_BYTES = 16 * 1_048_576;
+
 /** Opens LevelDB as it is. Throws NodeError `data-in-use`, `data-damaged`. */
 export async function openUnchecked(location: string): Promise<Database> {
   mkdirSync(location, { recursive: true, mode: 0o700 });
-  const db = new Level<string, Uint8Array>(location, { valueEncoding: 'view', cacheSize: 32 * 1_048_576 });
+  const db = new Level<string, Uint8Array>(location, {
+    valueEncoding: 'view',
+    cacheSize: CACHE_BYTES,
+    writeBufferSize: WRITE_BUFFER_BYTES,
+  });
   try {
     await db.open();
     return db;
