@@ -47,6 +47,8 @@ import { Wallet } from './wallet/wallet.ts';
 const DERIVES_PER_PERIOD = 8;
 /** A node that may be far behind waits this long for somebody who says so. */
 const FIRST_PEER_MS = 1_500;
+/** And this long at its very first start, where executing all blocks would take far longer. */
+const FIRST_PEER_EVER_MS = 15_000;
 /** What a node on a development network asks when it offers by itself. */
 export const DEFAULT_OFFER: StorageOffer = {
   priceGrainsPerGiBPeriod: grains(100_000_000),
@@ -180,7 +182,12 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       logger: logger.child({ part: 'snapshot' }),
       signal: stopping.signal,
       behindMin: settings['ledger.snapshot-behind'],
-      waitMs: settings['link.seeds'].length === 0 ? 0 : FIRST_PEER_MS,
+      waitMs:
+        settings['link.seeds'].length === 0
+          ? 0
+          : chain.final.height === 0
+            ? FIRST_PEER_EVER_MS
+            : FIRST_PEER_MS,
     });
     const ledger = await LedgerNode.open({
       chain,

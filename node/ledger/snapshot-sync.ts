@@ -24,6 +24,8 @@ import { splitKeys } from './state-chunks.ts';
 
 /** Whoever has a block this young is not far behind. */
 const RECENT_MS = 10 * 60_000;
+/** Time for more peers after the first. */
+const SETTLE_MS = 300;
 /** Peers that are asked for their states. */
 const ASKED_MAX = 16;
 const STATES_DEADLINE_MS = 5_000;
@@ -95,6 +97,8 @@ async function somePeer({ network, signal, waitMs }: SnapshotSyncOptions): Promi
     () => undefined,
   );
   off();
+  // Where one is, others follow: a state comes faster from several.
+  if (network.peers().length > 0) await pause(SETTLE_MS, undefined, { signal });
 }
 
 /** What peers have, checked; whoever proves it wrongly is shunned. */
