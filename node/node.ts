@@ -4,10 +4,9 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { LedgerError } from '../ledger/errors.ts';
 import { type Genesis, genesisFromJson } from '../ledger/genesis.ts';
-import { type Grains, grains, parseAcorns } from '../ledger/grains.ts';
+import { grains } from '../ledger/grains.ts';
 import type { EkId } from '../ledger/ids.ts';
 import { NODES, TPMS } from '../ledger/state/entities.ts';
-import { parseEndorsement } from '../ledger/tpm/endorsement.ts';
 import type { StorageOffer, TransactionBody } from '../ledger/transaction.ts';
 import { contractFollower } from '../market/contract-follower.ts';
 import { SlabPool } from '../market/files/slab-pool.ts';
@@ -22,7 +21,6 @@ import { Scheduler } from '../market/scheduler/scheduler.ts';
 import type { Settings } from './config/settings.ts';
 import { NodeError } from './errors.ts';
 import { type Keys, openKeystore } from './keys/keystore.ts';
-import type { Protection } from './keys/protection.ts';
 import { Chain } from './ledger/chain.ts';
 import { LedgerNode } from './ledger/ledger-node.ts';
 import { Pruner } from './ledger/prune.ts';
@@ -33,11 +31,18 @@ import { VerifyPool } from './ledger/verify-pool.ts';
 import { hostLink, serveHost } from './market/host-protocol.ts';
 import { LedgerView } from './market/ledger-view.ts';
 import { Network } from './network/network.ts';
+import {
+  admissionMode,
+  claimedEndorsement,
+  issuerOf,
+  openNodeTpm,
+  present,
+  protectionBy,
+} from './node-tpm.ts';
 import { FragmentStore } from './storage/fragment-store.ts';
 import { LevelKeyValues } from './storage/key-values.ts';
 import { guardAdmission } from './tpm/admission.ts';
-import { type IssuerDesk, openIssuer } from './tpm/issuer-desk.ts';
-import { openTpm } from './tpm/open.ts';
+import type { IssuerDesk } from './tpm/issuer-desk.ts';
 import { OwnerDesk } from './tpm/owner-desk.ts';
 import type { Tpm } from './tpm/tpm.ts';
 import { Wallet } from './wallet/wallet.ts';
@@ -352,16 +357,6 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
   }
 }
 
-/** The endorsement in the claim of a chip; `undefined` where the body of that block was pruned. */
-function claimedEndorsement(chain: Chain, ekId: EkId, height: number): Uint8Array | undefined {
-  const id = chain.store.idAt(height);
-  const block = id === undefined ? undefined : chain.store.block(id);
-  for (const { body } of block?.transactions ?? []) {
-    if (body.kind === 'claim' && parseEndorsement(body.endorsement).ekId === ekId) return body.endorsement;
-  }
-  return undefined;
-}
-
 /** A development node claims its TPM and offers its room by itself, trying again until both are final. */
 async function actAlone(node: BlocktreeNode): Promise<void> {
   const { chain, keys, logger, shelf } = node;
@@ -393,62 +388,6 @@ function openLog(dataFolder: string, settings: Settings): Logger {
     { level },
     pino.destination({ dest: isAbsolute(file) ? file : join(dataFolder, file), mkdir: true, mode: 0o600 }),
   );
-}
-
-/**
- * Opens the TPM of a data folder; `undefined` where it goes without (`tpm.device = "none"`). `software:FILE` and
- * `unix:PATH` are relative to the folder. Throws TpmError.
- */
-export async function openNodeTpm(
-  dataFolder: string,
-  settings: Settings,
-  { kind: chainKind }: Genesis,
-): Promise<Tpm | undefined> {
-  const device = settings['tpm.device'];
-  if (device === 'none') return undefined;
-  const [, kind, path] = /^(software|unix):(.+)$/.exec(device) ?? [];
-  return openTpm(path === undefined ? device : `${kind}:${resolve(dataFolder, path)}`, chainKind);
-}
-
-/** The issuer's desk that the settings ask for. Throws NodeError `bad-configuration`, IssuerError. */
-async function issuerOf(
-  dataFolder: string,
-  settings: Settings,
-  genesis: Genesis,
-): Promise<IssuerDesk | undefined> {
-  const folder = settings['issuer.folder'];
-  if (folder === '') return undefined;
-  let denomination: Grains;
-  try {
-    denomination = parseAcorns(settings['issuer.denomination']);
-  } catch (error) {
-    throw new NodeError('bad-configuration', `issuer.denomination: ${(error as Error).message}`);
-  }
-  return openIssuer(resolve(dataFolder, folder), genesis, denomination);
-}
-
-/** What guards the keys of a node: its TPM, or where it has none a passphrase. Throws NodeError `no-passphrase`. */
-export function protectionBy(tpm: Tpm | undefined, passphrase: string | undefined): Protection {
-  if (tpm !== undefined) return { kind: 'tpm', tpm };
-  if (passphrase === undefined)
-    throw new NodeError('no-passphrase', 'without a TPM a passphrase guards the keys, and none was given');
-  return { kind: 'passphrase', passphrase };
-}
-
-/** The TPM, or what comes of it, where there is one. Throws NodeError `no-tpm`. */
-export function present<T>(chip: T | undefined): T {
-  if (chip !== undefined) return chip;
-  throw new NodeError(
-    'no-tpm',
-    'this node goes without a TPM (tpm.device is "none"): it reads the ledger and cannot claim; set tpm.device to take part',
-  );
-}
-
-/** Throws NodeError `bad-configuration`. */
-function admissionMode(settings: Settings): 'claimed' | 'quote' {
-  const mode = settings['link.admission'];
-  if (mode === 'claimed' || mode === 'quote') return mode;
-  throw new NodeError('bad-configuration', `expected "claimed" or "quote" for link.admission, got "${mode}"`);
 }
 
 /** Node records in a file; losing it costs nothing but the time to hear them again. */
