@@ -179,6 +179,9 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       },
     });
     const snapshots = new SnapshotServer(network, chain);
+    // Its own address among the seeds is nobody to wait for.
+    const own = settings['link.advertise'];
+    const hasOtherSeeds = settings['link.seeds'].some((address) => !own.includes(address));
     const stopping = new AbortController();
     opened.push(async () => stopping.abort());
     await syncFromSnapshot({
@@ -187,12 +190,7 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       logger: logger.child({ part: 'snapshot' }),
       signal: stopping.signal,
       behindMin: settings['ledger.snapshot-behind'],
-      waitMs:
-        settings['link.seeds'].length === 0
-          ? 0
-          : chain.final.height === 0
-            ? FIRST_PEER_EVER_MS
-            : FIRST_PEER_MS,
+      waitMs: !hasOtherSeeds ? 0 : chain.final.height === 0 ? FIRST_PEER_EVER_MS : FIRST_PEER_MS,
     });
     const ledger = await LedgerNode.open({
       chain,
