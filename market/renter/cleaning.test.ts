@@ -91,3 +91,22 @@ test('a cleaning in the middle of an upload takes nothing of it, and another tak
   await world.periods(2);
   assert.deepEqual(await world.orphans(renter), []);
 });
+
+test('small files share the fragment of zeros that fills their slabs; removing one leaves it to the others', async () => {
+  world = await MarketWorld.open({ hosts: 5 });
+  const { renter } = world;
+  for (const name of ['a', 'b'])
+    await world.finish(
+      renter.files.put(name, pieces(bytesOf(name, 1_000)), { scheme: { data: 2, parity: 2 } }),
+    );
+  const placed = (renter.files.manifest('b')?.slabs ?? []).flatMap(({ fragments }) => fragments);
+  const shared = (renter.files.manifest('a')?.slabs ?? [])
+    .flatMap(({ fragments }) => fragments)
+    .filter(({ host, root }) => placed.some((one) => one.host === host && one.root === root));
+  assert(shared.length > 0, 'nothing is shared');
+  await world.periods(2);
+  await world.finish(renter.files.remove('a'));
+  await world.periods(2);
+  assert.deepEqual(await world.orphans(renter), []);
+  for (const { host, root } of placed) assert(world.covered(renter, world.at(host)).includes(root));
+});
