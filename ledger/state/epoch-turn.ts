@@ -80,9 +80,13 @@ export function turnEpoch(
   const drawn = drawSeats(state, beacon, parameters, timestampMs);
   if (drawn.length < Math.min(COMMITTEE_LEAST, present.length)) {
     // Too few seats: whoever sits and was not convicted stays.
-    const known = new Set(drawn.map((seat) => seat.seatId));
+    const known = new Set<string>(drawn.flatMap((seat) => [seat.seatId, seat.nodeId]));
     for (const seat of present)
-      if (!known.has(seat.seatId) && state.read(TOMBSTONES, seat.seatId as string as EkId) === undefined)
+      if (
+        !known.has(seat.seatId) &&
+        !known.has(seat.nodeId) &&
+        state.read(TOMBSTONES, seat.seatId as string as EkId) === undefined
+      )
         drawn.push(seat);
   }
   const next = trimmed(drawn);

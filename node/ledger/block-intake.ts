@@ -38,6 +38,9 @@ export interface BlockIntakeOptions {
   failed(error: unknown): void;
 }
 
+/** What became of a path: `gone` when what it stands on is neither final nor kept any more. */
+type Walked = 'valid' | 'invalid' | 'gone';
+
 export class BlockIntake {
   /** The height it is catching up to, while it does. */
   catchUpHeight: number | undefined;
@@ -61,9 +64,14 @@ export class BlockIntake {
   /** Puts a proposed block together from the pool, so that it need not be fetched; the header vouches for the result. */
   assemble({ header, transactionIds }: Proposal, mempool: Mempool): void {
     const pooled = transactionIds.map((id) => mempool.get(id));
-    if (this.#arrived.size >= ARRIVED_MAX || !pooled.every((entry) => entry !== undefined)) return;
+    const id = blockIdOf(header);
+    if (this.#options.chain.hasState(id) || !pooled.every((entry) => entry !== undefined)) return;
     if (txRootOf(pooled.map((entry) => entry.bytes)) !== header.txRoot) return;
-    this.#arrived.set(blockIdOf(header), { header, transactions: pooled.map((entry) => entry.transaction) });
+    for (const oldest of this.#arrived.keys()) {
+      if (this.#arrived.size < ARRIVED_MAX) break;
+      this.#arrived.delete(oldest);
+    }
+    this.#arrived.set(id, { header, transactions: pooled.map((entry) => entry.transaction) });
   }
 
   /** Gives up blocks that nobody waits for any more. */
@@ -116,12 +124,17 @@ export class BlockIntake {
         };
         this.#longWay = walk.then(ended, ended);
       }
-      if (!(await walk)) {
+      const walked = await walk;
+      if (walked === 'invalid') {
         this.#options.verdict(blockId, undefined);
         return;
       }
+      // What it stood on was given up, or became final, on the way: look again from where the chain is now.
+      if (walked === 'gone') return await this.obtain(blockId, from, final);
       const header = chain.header(blockId);
       if (header === undefined) return;
+      // Another block is final at its height.
+      if (header.height <= chain.final.height && chain.store.idAt(header.height) !== blockId) return;
       const nextSeats = chain.nextSeats(blockId);
       this.#options.verdict(blockId, { header, nextSeats });
     } catch (error) {
@@ -138,7 +151,7 @@ export class BlockIntake {
     peers: () => readonly NodeId[],
     final: boolean,
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<Walked> {
     const blocks = new Map<BlockId, Block>();
     for (const id of path) {
       const known = this.#arrived.get(id);
@@ -157,14 +170,15 @@ export class BlockIntake {
         const ready: { id: BlockId; block: Block }[] = [];
         for (const id of stretch) {
           const block = blocks.get(id) ?? (await bodies.next());
-          if (block === undefined) return false;
+          if (block === undefined) return 'gone';
           ready.push({ id, block });
           blocks.delete(id);
         }
         const isLast = at + stretch.length === path.length;
-        if (!(await this.#options.inTurn(() => this.#executeStretch(ready, final && !isLast)))) return false;
+        const walked = await this.#options.inTurn(() => this.#executeStretch(ready, final && !isLast));
+        if (walked !== 'valid') return walked;
       }
-      return true;
+      return 'valid';
     } finally {
       bodies.close();
     }
@@ -174,25 +188,26 @@ export class BlockIntake {
   async #executeStretch(
     blocks: readonly { readonly id: BlockId; readonly block: Block }[],
     commit: boolean,
-  ): Promise<boolean> {
+  ): Promise<Walked> {
     const { chain, logger, executed, commit: makeFinal } = this.#options;
     for (const [i, { id, block }] of blocks.entries()) {
-      if (chain.hasState(id)) continue;
+      // What became final meanwhile needs no second execution.
+      if (chain.hasState(id) || block.header.height <= chain.final.height) continue;
       const next = blocks[i + 1];
       if (next !== undefined) void chain.verifyBlock(next.block);
-      if (!chain.hasState(block.header.parentId)) return block.header.height <= chain.final.height;
+      if (!chain.hasState(block.header.parentId)) return 'gone';
       try {
         await chain.execute(block);
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;
         logger.warn({ block: id, code: error.code, reason: error.message }, 'an invalid block');
-        return false;
+        return 'invalid';
       }
       if (!commit) executed(id, block);
       this.#arrived.delete(id);
     }
     const last = blocks.at(-1)?.id;
     if (commit && last !== undefined && last !== chain.final.id) await makeFinal(last);
-    return true;
+    return 'valid';
   }
 }

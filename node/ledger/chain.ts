@@ -50,6 +50,8 @@ import { VerifyPool } from './verify-pool.ts';
 const OVERLAYS_MAX = 256;
 /** Hashes of signed transactions whose signature is known to be good. */
 const VERIFIED_MAX = 50_000;
+/** Waiting transactions looked at to tell whether there is work. */
+const TRIED_MAX = 32;
 
 interface Overlay {
   readonly id: BlockId;
@@ -358,6 +360,29 @@ export class Chain {
     };
     this.#keep({ id: blockIdOf(block.header), block, outcome, pages });
     return block;
+  }
+
+  /** Whether a block on `parentId` could take one of the first candidates. `refused` hears of those that it could not. */
+  takesOne(
+    { parentId, nowMs, proposer }: Pick<BuildRequest, 'parentId' | 'nowMs' | 'proposer'>,
+    candidates: Iterable<PooledTransaction>,
+    refused: (pooled: PooledTransaction, error: LedgerError) => void,
+  ): boolean {
+    const parent = this.header(parentId);
+    invariant(parent !== undefined, 'a try on a block that is unknown');
+    const execution = this.#begin(parentId, parent, Math.max(nowMs, parent.timestampMs + 1), proposer);
+    let left = TRIED_MAX;
+    for (const pooled of candidates) {
+      if (left-- === 0) return true;
+      try {
+        execution.add(pooled.transaction, pooled.bytes);
+        return true;
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        refused(pooled, error);
+      }
+    }
+    return false;
   }
 
   #keep(overlay: Overlay): void {

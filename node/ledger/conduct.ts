@@ -20,9 +20,12 @@ const UNPAYABLE: ReadonlySet<LedgerErrorCode> = new Set(['insufficient-balance']
 const UNPAYABLE_BURST = 256;
 const UNPAYABLE_PER_SECOND = 4;
 const PEERS_MAX = 512;
+/** Transactions of a peer are not listened to for this long at most; its link stays, since honest ones relay such too. */
+const MUTE_MOST_MS = 5_000;
 
 export class Conduct {
   readonly #shun: (peer: NodeId, reason: string) => void;
+  readonly #muted = new Map<NodeId, number>();
   readonly #budgets = new Map<NodeId, Budget>();
 
   constructor(shun: (peer: NodeId, reason: string) => void) {
@@ -42,9 +45,14 @@ export class Conduct {
       budget = new Budget(UNPAYABLE_PER_SECOND, UNPAYABLE_BURST, nowMs);
       this.#budgets.set(peer, budget);
     }
-    if (budget.spend(1, nowMs) > 0) {
-      this.#budgets.delete(peer);
-      this.#shun(peer, code);
-    }
+    const muteMs = budget.spend(1, nowMs);
+    if (muteMs === 0) return;
+    if (this.#muted.size >= PEERS_MAX) this.#muted.clear();
+    this.#muted.set(peer, nowMs + Math.min(muteMs, MUTE_MOST_MS));
+  }
+
+  /** Whether transactions of a peer are taken: not for a while after too many that could not be paid. */
+  hears(peer: NodeId, nowMs: number): boolean {
+    return nowMs >= (this.#muted.get(peer) ?? 0);
   }
 }

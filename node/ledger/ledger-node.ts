@@ -32,6 +32,8 @@ import { VoteLog } from './vote-log.ts';
 
 const CONSENSUS_BYTES_MAX = 1_100_000;
 const EVENTS_MAX = 50_000;
+/** Members that are not linked are dialled this often. */
+const REACH_MS = 2_000;
 /** Blocks older than this come from catching up and say nothing of finality. */
 const CAUGHT_UP_MS = 60_000;
 
@@ -249,6 +251,16 @@ export class LedgerNode {
       this.#gossip.greet(nodeId);
     });
     this.#abort.signal.addEventListener('abort', off, { once: true });
+    const timer = setInterval(() => this.#reachMembers(), REACH_MS);
+    timer.unref();
+    this.#abort.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  }
+
+  /** Votes go from member to member: each needs a link to every other, whoever its seeds are. */
+  #reachMembers(): void {
+    if (!this.#consensus.isMember) return;
+    for (const { nodeId } of this.#consensus.committee.seats)
+      if (nodeId !== this.#options.nodeId) this.#network.reach(nodeId);
   }
 
   // ---- the loop
@@ -298,7 +310,14 @@ export class LedgerNode {
     if (!this.#workDirty) return;
     this.#workDirty = false;
     const tip = this.chain.hasState(this.#consensus.tipId) ? this.#consensus.tipId : this.chain.final.id;
-    const waiting = this.mempool.hasNext(this.chain.stateAfter(tip));
+    const state = this.chain.stateAfter(tip);
+    const waiting =
+      this.mempool.hasNext(state) &&
+      this.chain.takesOne(
+        { parentId: tip, nowMs: Date.now(), proposer: this.#options.nodeId },
+        this.mempool.inOrder(state),
+        (pooled, error) => this.#gossip.refused(pooled, error),
+      );
     this.#queue.push({
       kind: 'event',
       event: { kind: 'work', work: waiting || this.chain.periodTurnDue(tip, Date.now()) },

@@ -55,7 +55,7 @@ export class TransactionGossip {
       failed,
     });
     network.handle(KIND.transaction, TRANSACTION_BYTES_MAX, (from, body) => {
-      if (!signal.aborted) intake.add(from, body);
+      if (!signal.aborted && conduct.hears(from, performance.now())) intake.add(from, body);
       return undefined;
     });
     const timer = setInterval(() => this.#tellAgain(), AGAIN_MS);

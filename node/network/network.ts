@@ -167,6 +167,14 @@ export class Network {
     for (const link of this.#links.values()) if (link.peer !== except) link.notify(kind, body);
   }
 
+  /** Links to a node whose address is known, when there is no link; whether it works is heard by `onPeer`. */
+  reach(peer: NodeId): void {
+    if (this.#openLink(peer) === undefined && this.#dialable(peer).length > 0)
+      this.#linkTo(peer).catch((error: unknown) => {
+        if (!(error instanceof NetworkError)) throw error;
+      });
+  }
+
   /** Asks a node, dialling it when need be. Throws NetworkError. */
   async request(
     peer: NodeId,

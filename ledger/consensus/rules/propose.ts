@@ -2,6 +2,7 @@ import { type BlockHeader, blockIdOf } from '../../block.ts';
 import type { BlockId, TransactionId } from '../../ids.ts';
 import type { EpochState } from '../epoch-state.ts';
 import type { ConsensusEvent } from '../events.ts';
+import { NULLIFICATIONS_MAX } from '../messages.ts';
 import { FLUSH_MS } from '../timing.ts';
 import type { Certificate, Position } from '../votes.ts';
 import { castVote } from './own-votes.ts';
@@ -122,7 +123,8 @@ function sendProposal(
     header,
     transactionIds,
     parentCertificate: parent.certificate,
-    nullifications: parent.nullifications,
+    // The nearest; who lacks older ones asks for them.
+    nullifications: parent.nullifications.slice(0, NULLIFICATIONS_MAX),
     signature,
   };
 }

@@ -37,7 +37,7 @@ export function receive(state: EpochState, message: ConsensusMessage, from: Node
       heardFrom(state, from);
       break;
     case 'get-certificates':
-      for (const view of message.views) answerGap(state, view, from);
+      for (const view of new Set(message.views)) answerGap(state, view, from);
       break;
     default:
       message satisfies never;
@@ -95,7 +95,7 @@ function receiveProposal(state: EpochState, message: Proposal, from: NodeId): vo
   if (view <= state.final.view || view < state.view) return;
   state.slot(view).proposal = { position, header, from: leader, invalid: false };
   const seat = committee.indexOf(leader) as number;
-  if (state.slot(view).notarize.has(seat)) accuse(state, vote, seat);
+  if (state.slot(view).notarize.has(seat)) accuse(state, vote, seat, from);
   else tally(state, view, 'notarize', position, seat, signature);
 }
 
@@ -110,10 +110,10 @@ function receiveVote(state: EpochState, vote: Vote, from: NodeId): void {
   const slot = state.slot(view);
   const known = type === 'nullify' ? slot.nullify.has(seat) : slot[type].has(seat);
   if (known && type === 'nullify') return;
-  if (known) return accuse(state, vote, seat);
+  if (known) return accuse(state, vote, seat, from);
   if (!state.verifier(signature, committee.digest(type, view, position), signer))
     return blame(state, from, 'a vote that its member did not sign');
-  accuse(state, vote, seat);
+  accuse(state, vote, seat, from);
   tally(state, view, type, position, seat, signature);
 }
 
@@ -123,7 +123,7 @@ function blame(state: EpochState, peer: NodeId, reason: string): void {
 }
 
 /** Reports a member whose vote contradicts one that was taken before; once a member and epoch. */
-function accuse(state: EpochState, second: Vote, seat: number): void {
+function accuse(state: EpochState, second: Vote, seat: number, from: NodeId): void {
   if (state.accused.has(seat)) return;
   const { view, signer, epoch } = second;
   const slot = state.slot(view);
@@ -140,7 +140,7 @@ function accuse(state: EpochState, second: Vote, seat: number): void {
   const first = votes.find((vote) => conflicting(vote, second));
   if (first === undefined) return;
   if (!state.verifier(second.signature, state.committee.digest(second.type, view, second.position), signer))
-    return;
+    return blame(state, from, 'a vote that its member did not sign');
   state.accused.add(seat);
   state.effects.push({ kind: 'evidence', first, second });
 }
