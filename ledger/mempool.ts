@@ -14,6 +14,8 @@ export const MEMPOOL_BYTES_MAX = 32 * 1_048_576;
 export const MEMPOOL_PER_ACCOUNT_MAX = 64;
 /** A transaction that found no block in this time is dropped. */
 export const MEMPOOL_LIFETIME_MS = 30 * 60_000;
+/** What is to leave a full pool is looked for so many at a time. */
+const VICTIMS_MAX = 256;
 /** A replacement for the same nonce must pay at least this much more, in percent. */
 const REPLACEMENT_PERCENT = 10n;
 
@@ -30,6 +32,8 @@ export class Mempool {
   readonly #byId = new Map<TransactionId, PooledTransaction>();
   readonly #byAccount = new Map<AccountId, Map<number, PooledTransaction>>();
   #bytes = 0;
+  /** The cheapest that may go, when the pool is full; some may have gone already. */
+  #victims: PooledTransaction[] = [];
 
   get size(): number {
     return this.#byId.size;
@@ -84,7 +88,8 @@ export class Mempool {
         );
       this.#remove(rival);
     }
-    while (this.#byId.size >= MEMPOOL_TRANSACTIONS_MAX || this.#bytes + bytes.length > MEMPOOL_BYTES_MAX) {
+    if (!this.#isFull(bytes.length)) this.#victims = [];
+    while (this.#isFull(bytes.length)) {
       const cheapest = this.#cheapest();
       if (cheapest === undefined || cheapest.transaction.feeGrains >= feeGrains) {
         return refuse('fee-too-low', 'the pool is full of transactions that pay at least as much');
@@ -101,6 +106,10 @@ export class Mempool {
     waiting.set(nonce, pooled);
     this.#bytes += bytes.length;
     return { added: true };
+  }
+
+  #isFull(moreBytes: number): boolean {
+    return this.#byId.size >= MEMPOOL_TRANSACTIONS_MAX || this.#bytes + moreBytes > MEMPOOL_BYTES_MAX;
   }
 
   /**
@@ -131,13 +140,20 @@ export class Mempool {
     return false;
   }
 
-  /** Drops what is too old, and of `senders` what the state has overtaken; gives what was dropped for its age. */
+  /**
+   * Drops what is too old, and of `senders` what the state has overtaken or cannot pay for any more; gives what was dropped
+   * for its age.
+   */
   prune(state: StateReader, nowMs: number, senders: Iterable<AccountId>): readonly PooledTransaction[] {
     for (const sender of senders) {
       const waiting = this.#byAccount.get(sender);
       if (waiting === undefined) continue;
-      const { nonce } = accountOf(state, sender);
-      for (const pooled of [...waiting.values()]) if (pooled.transaction.nonce < nonce) this.#remove(pooled);
+      const { nonce, balanceGrains } = accountOf(state, sender);
+      for (const pooled of [...waiting.values()]) {
+        const { transaction } = pooled;
+        const unpayable = transaction.body.kind !== 'claim' && transaction.feeGrains > balanceGrains;
+        if (transaction.nonce < nonce || unpayable) this.#remove(pooled);
+      }
     }
     const expired: PooledTransaction[] = [];
     // Oldest first, as they came.
@@ -155,20 +171,25 @@ export class Mempool {
     if (pooled !== undefined) this.#remove(pooled);
   }
 
+  /** What leaves first when the pool is full. Looked for in bulk, since a full pool is asked often. */
   #cheapest(): PooledTransaction | undefined {
-    let cheapest: PooledTransaction | undefined;
-    for (const waiting of this.#byAccount.values()) {
-      // Only the last of an account may go: dropping an earlier one would strand those after it.
-      let last: PooledTransaction | undefined;
-      for (const pooled of waiting.values())
-        if (last === undefined || pooled.transaction.nonce > last.transaction.nonce) last = pooled;
-      if (
-        last !== undefined &&
-        (cheapest === undefined || last.transaction.feeGrains < cheapest.transaction.feeGrains)
-      )
-        cheapest = last;
+    for (;;) {
+      const [next] = this.#victims;
+      if (next === undefined) break;
+      if (this.#byId.get(next.id) === next && this.#isLast(next)) return next;
+      this.#victims.shift();
     }
-    return cheapest;
+    // Only the last of an account may go: dropping an earlier one would strand those after it.
+    const lasts = [...this.#byAccount.values()].map((waiting) =>
+      [...waiting.values()].reduce((a, c) => (c.transaction.nonce > a.transaction.nonce ? c : a)),
+    );
+    this.#victims = lasts.sort((x, y) => compareFees(y, x)).slice(0, VICTIMS_MAX);
+    return this.#victims[0];
+  }
+
+  #isLast({ transaction: { sender, nonce } }: PooledTransaction): boolean {
+    const waiting = this.#byAccount.get(sender);
+    return waiting !== undefined && ![...waiting.keys()].some((other) => other > nonce);
   }
 
   #remove(pooled: PooledTransaction): void {

@@ -56,6 +56,11 @@ export class BlockVerdicts {
     this.#asked.clear();
   }
 
+  /** Forgets an executed block; true when it was one. */
+  release(id: BlockId): boolean {
+    return this.#valid.delete(id);
+  }
+
   /** Verdicts are only kept of blocks that open views still speak of. */
   keepOnly(live: ReadonlySet<BlockId>): void {
     for (const known of [this.#valid, this.#invalid, this.#asked])

@@ -87,6 +87,8 @@ export type Effect =
   | { readonly kind: 'epoch'; readonly epoch: number; readonly seats: readonly Seat[] }
   /** A member contradicted itself: these two votes prove it. */
   | { readonly kind: 'evidence'; readonly first: Vote; readonly second: Vote }
+  /** This executed block may be let go of: its view was given up. Wanted again, it is asked for again. */
+  | { readonly kind: 'release'; readonly blockId: BlockId }
   /** This peer sent what no honest node sends. */
   | { readonly kind: 'blame'; readonly peer: NodeId; readonly reason: string }
   /** Remember durably that this node does not vote in this epoch. */

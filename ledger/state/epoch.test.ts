@@ -7,7 +7,8 @@ import type { Position, Vote, VoteType } from '../consensus/votes.ts';
 import { sign } from '../crypto/secp256k1.ts';
 import type { BlockId } from '../ids.ts';
 import type { TransactionBody } from '../transaction.ts';
-import { NODES, SEATS, TOMBSTONES } from './entities.ts';
+import { StateDraft } from './draft.ts';
+import { NODES, SEATS, TOMBSTONES, TPMS } from './entities.ts';
 import { committeeOf, epochOf } from './epoch-turn.ts';
 import { poolSize } from './seat.ts';
 
@@ -215,4 +216,31 @@ test('any sequence of entering, leaving, convicting and waiting keeps money, the
     }),
     { numRuns: 60 },
   );
+});
+
+/** What `rebind` does to the state, without the chip's statement. */
+function rebind(at: LedgerWorld, who: Person, to: Person['nodeId']): void {
+  const draft = new StateDraft(at.state);
+  const tpm = draft.read(TPMS, who.ekId);
+  assert(tpm);
+  const entry = draft.read(NODES, tpm.nodeId);
+  assert(entry && draft.read(NODES, to) === undefined);
+  draft.write(NODES, tpm.nodeId, undefined);
+  draft.write(NODES, to, entry);
+  draft.write(TPMS, who.ekId, { ...tpm, nodeId: to });
+  for (const [key, row] of draft.changes()) row === undefined ? at.rows.delete(key) : at.rows.set(key, row);
+}
+
+test('no committee has two seats of one node', () => {
+  const at = world();
+  const [a, b, , , other] = at.people as [Person, Person, Person, Person, Person];
+  // The member a moves its chip to another node key, and its node key to another chip of the same owner.
+  at.block([enter(a), enter(b), enter(other)]);
+  const key = a.nodeId;
+  rebind(at, a, `02${'77'.repeat(32)}` as Person['nodeId']);
+  rebind(at, other, key);
+  at.block([leave(a)]);
+  at.block([], HOUR);
+  const nodes = committeeOf(at.state).map((seat) => seat.nodeId);
+  assert.equal(new Set(nodes).size, nodes.length);
 });

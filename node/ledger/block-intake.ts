@@ -93,7 +93,7 @@ export class BlockIntake {
       // Ids from the wanted block back to one whose state is at hand, newest first.
       const path: BlockId[] = [];
       for (let id = blockId; !chain.hasState(id); ) {
-        const known = this.#arrived.get(id)?.header;
+        const known = this.#arrived.get(id)?.header ?? chain.header(id);
         const headers =
           known === undefined
             ? await fetchHeaders(network, peers, id, path.length === 0 ? 8 : 4_096, signal)
@@ -153,8 +153,9 @@ export class BlockIntake {
     signal: AbortSignal,
   ): Promise<Walked> {
     const blocks = new Map<BlockId, Block>();
+    const near = path.length <= CATCH_UP_STRETCH;
     for (const id of path) {
-      const known = this.#arrived.get(id);
+      const known = this.#arrived.get(id) ?? (near ? this.#options.chain.stored(id) : undefined);
       if (known !== undefined) blocks.set(id, known);
     }
     const bodies = streamBlocks(this.#options.network, {

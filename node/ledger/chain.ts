@@ -48,6 +48,8 @@ import { VerifyPool } from './verify-pool.ts';
 
 /** Executed blocks kept in memory that are not final; far more than any view window leaves open. */
 const OVERLAYS_MAX = 256;
+/** Of these, so many stay although their views were given up. */
+const OVERLAYS_KEPT = 32;
 /** Hashes of signed transactions whose signature is known to be good. */
 const VERIFIED_MAX = 50_000;
 /** Waiting transactions looked at to tell whether there is work. */
@@ -446,6 +448,30 @@ export class Chain {
   async adopt(state: StagedState, newest: CertifiedHeader, boundaries: readonly Boundary[]): Promise<void> {
     await state.adopt(newest, boundaries);
     this.#overlays.clear();
+  }
+
+  /** The final block is final by a later view too: that one and its certificate are kept from now on, durably. */
+  async confirm(at: { epoch: number; view: number; certificate: Uint8Array }): Promise<void> {
+    const { epoch, view } = this.final;
+    if (at.epoch < epoch || (at.epoch === epoch && at.view <= view)) return;
+    await this.store.confirm({ ...this.final, ...at, certificate: base64(at.certificate) });
+  }
+
+  /**
+   * Lets go of the state after an executed block whose view was given up, when there are many such, so that a long time
+   * without finality fills no memory. The block itself is stored, for those who may still ask for it.
+   */
+  async release(id: BlockId): Promise<void> {
+    const overlay = this.#overlays.get(id);
+    if (overlay === undefined || this.#overlays.size <= OVERLAYS_KEPT) return;
+    for (const { block } of this.#overlays.values()) if (block.header.parentId === id) return;
+    await this.store.keep(overlay.block);
+    this.#overlays.delete(id);
+  }
+
+  /** A block that was let go of, or abandoned. */
+  stored(id: BlockId): Block | undefined {
+    return this.store.block(id);
   }
 
   /** Overlays that neither become final now nor descend from the new final block. */

@@ -15,7 +15,9 @@ import { invariant, LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import { Mempool } from '../../ledger/mempool.ts';
 import { clockOf } from '../../ledger/state/draft.ts';
+import { NODES } from '../../ledger/state/entities.ts';
 import { type Transaction, transactionId } from '../../ledger/transaction.ts';
+import { Breather } from '../breather.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { serveBlocks } from './block-fetch.ts';
@@ -251,6 +253,11 @@ export class LedgerNode {
       this.#gossip.greet(nodeId);
     });
     this.#abort.signal.addEventListener('abort', off, { once: true });
+    this.#network.preferBy(
+      (nodeId) =>
+        this.#consensus.committee.indexOf(nodeId) !== undefined ||
+        this.chain.state.read(NODES, nodeId) !== undefined,
+    );
     const timer = setInterval(() => this.#reachMembers(), REACH_MS);
     timer.unref();
     this.#abort.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
@@ -280,6 +287,7 @@ export class LedgerNode {
   }
 
   async #run(): Promise<void> {
+    const breather = new Breather();
     try {
       for (;;) {
         const work = this.#queue.shift();
@@ -288,7 +296,10 @@ export class LedgerNode {
           if (this.#queue.length > 0) continue;
           break;
         }
+        // A flood of messages must leave room for everything else that this process does.
+        if (breather.due) await breather.breathe();
         if (work.kind === 'run') await work.run();
+        else if (work.event.kind === 'message' && this.#network.isShunned(work.event.from)) continue;
         else await this.#carryOut(this.#consensus.step(work.event, Date.now()));
       }
       this.#busy = false;
@@ -367,6 +378,9 @@ export class LedgerNode {
           break;
         case 'commit':
           await this.#commit(effect.certificate, effect.position);
+          break;
+        case 'release':
+          await this.chain.release(effect.blockId);
           break;
         case 'send-boundary': {
           const boundary = this.chain.store.boundary(effect.epoch);
@@ -465,6 +479,9 @@ export class LedgerNode {
     if (header !== undefined && header.height <= this.chain.final.height) {
       const known = this.chain.store.idAt(header.height);
       invariant(known === undefined || known === id, `two final blocks at height ${header.height}`);
+      const { certificate } = at;
+      if (id === this.chain.final.id && certificate !== undefined)
+        await this.chain.confirm({ ...at, certificate });
       return;
     }
     const ids: BlockId[] = [];

@@ -212,6 +212,19 @@ export class LedgerStore {
     return bytes === undefined ? undefined : decodeBoundary(bytes);
   }
 
+  /** Stores a block that is not final. */
+  async keep(block: Block): Promise<void> {
+    const batch = this.database.batch();
+    addBlock(batch, block, false);
+    await batch.write();
+  }
+
+  /** The newest final block with another certificate. On disk when it resolves. */
+  async confirm(final: FinalRecord): Promise<void> {
+    await this.database.put(FINAL_KEY, jsonBytes(final), { sync: true });
+    this.#final = final;
+  }
+
   /** What this node must remember of its own votes; see `VotingRecord`. */
   get voting(): VotingRecord {
     return (

@@ -21,6 +21,8 @@ const AGAIN_MS = 5_000;
 const AGAIN_MAX = 500;
 /** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
 const REFUSALS_MAX = 3;
+/** Refusals closer together than this are one. */
+const REFUSALS_APART_MS = 1_000;
 const REFUSED_MAX = 10_000;
 
 export interface TransactionGossipOptions {
@@ -38,7 +40,7 @@ export interface TransactionGossipOptions {
 
 export class TransactionGossip {
   readonly #options: TransactionGossipOptions;
-  readonly #refusals = new Map<TransactionId, number>();
+  readonly #refusals = new Map<TransactionId, { times: number; atMs: number }>();
 
   constructor(options: TransactionGossipOptions) {
     this.#options = options;
@@ -87,9 +89,12 @@ export class TransactionGossip {
   refused(pooled: PooledTransaction, error: LedgerError): void {
     // One that stands behind a refused one of the same account is not to blame.
     if (error.code === 'bad-nonce') return;
-    const times = (this.#refusals.get(pooled.id) ?? 0) + 1;
+    const nowMs = performance.now();
+    const before = this.#refusals.get(pooled.id);
+    if (before !== undefined && nowMs < before.atMs + REFUSALS_APART_MS) return;
+    const times = (before?.times ?? 0) + 1;
     if (this.#refusals.size >= REFUSED_MAX) this.#refusals.clear();
-    this.#refusals.set(pooled.id, times);
+    this.#refusals.set(pooled.id, { times, atMs: nowMs });
     if (times < REFUSALS_MAX) return;
     this.#refusals.delete(pooled.id);
     this.#options.mempool.drop(pooled.id);

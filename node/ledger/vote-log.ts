@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Block, blockIdOf, decodeBlock, encodeBlock } from '../../ledger/block.ts';
-import { concat, fromHex, toHex } from '../../ledger/bytes.ts';
+import { concat } from '../../ledger/bytes.ts';
 import { decodeRecord, encodeRecord, type LogRecord } from '../../ledger/consensus/messages.ts';
 import type { BlockId } from '../../ledger/ids.ts';
 import type { Chain } from './chain.ts';
@@ -15,7 +14,6 @@ import { WriteAheadLog } from './write-ahead-log.ts';
 
 const RECORD_TAG = Uint8Array.of(1);
 const BLOCK_TAG = Uint8Array.of(2);
-const ID_TAG = Uint8Array.of(3);
 /** The log is rewritten to what is still needed when it is larger than this. */
 const BYTES_MAX = 16 * 1_048_576;
 
@@ -24,17 +22,10 @@ export class VoteLog {
   readonly records: readonly LogRecord[];
   readonly blocks: readonly Block[];
   readonly #log: WriteAheadLog;
-  readonly #id: string;
   readonly #logged: Set<BlockId>;
 
-  private constructor(
-    log: WriteAheadLog,
-    id: string,
-    records: readonly LogRecord[],
-    blocks: readonly Block[],
-  ) {
+  private constructor(log: WriteAheadLog, records: readonly LogRecord[], blocks: readonly Block[]) {
     this.#log = log;
-    this.#id = id;
     this.records = records;
     this.blocks = blocks;
     this.#logged = new Set(blocks.map((block) => blockIdOf(block.header)));
@@ -49,29 +40,22 @@ export class VoteLog {
     const { log, frames } = await WriteAheadLog.open(join(folder, 'consensus.log'));
     const records: LogRecord[] = [];
     const blocks: Block[] = [];
-    let found: string | undefined;
     for (const { payload } of frames) {
       const content = payload.subarray(1);
-      if (payload[0] === ID_TAG[0]) found = toHex(content);
-      else if (payload[0] === RECORD_TAG[0]) records.push(decodeRecord(content));
+      if (payload[0] === RECORD_TAG[0]) records.push(decodeRecord(content));
       else {
         const block = decodeBlock(content);
         if (block.header.height > chain.final.height) blocks.push(block);
       }
     }
     const { voting } = chain.store;
-    const id = found ?? toHex(randomBytes(16));
-    if (found === undefined) {
-      log.append(idPayload(id));
-      await log.sync();
-    }
-    if (id !== voting.logId) {
+    if (log.id !== voting.logId) {
       const lost = voting.logId !== undefined && chain.seats.length > 1;
       if (lost)
         logger.error('the vote log is not the one this node voted with: it abstains until the epoch ends');
-      await chain.store.setVoting({ logId: id, abstainEpoch: lost ? chain.epoch : voting.abstainEpoch });
+      await chain.store.setVoting({ logId: log.id, abstainEpoch: lost ? chain.epoch : voting.abstainEpoch });
     }
-    return new VoteLog(log, id, records, blocks);
+    return new VoteLog(log, records, blocks);
   }
 
   addRecord(record: LogRecord): void {
@@ -99,7 +83,6 @@ export class VoteLog {
   async compact(blocks: () => readonly Block[], records: () => readonly LogRecord[]): Promise<void> {
     if (this.#log.bytes <= BYTES_MAX) return;
     await this.#log.rewrite([
-      idPayload(this.#id),
       ...blocks().map((block) => concat(BLOCK_TAG, encodeBlock(block))),
       ...records().map((record) => concat(RECORD_TAG, encodeRecord(record))),
     ]);
@@ -108,8 +91,4 @@ export class VoteLog {
   close(): Promise<void> {
     return this.#log.close();
   }
-}
-
-function idPayload(id: string): Uint8Array {
-  return concat(ID_TAG, fromHex(id) as Uint8Array);
 }

@@ -61,3 +61,63 @@ test('a torn tail is dropped wherever it was cut; damage in the middle is refuse
     );
   }
 });
+
+test('bytes of strangers in a torn record are never taken for a record', async () => {
+  await written(2);
+  const { log } = await WriteAheadLog.open(path);
+  const before = readFileSync(path);
+  // A block may carry any bytes, a whole log of another node's too.
+  log.append(Buffer.concat([Buffer.alloc(100), before, Buffer.alloc(2_000)]));
+  await log.close();
+  const whole = readFileSync(path);
+  const stranger = await foreignLog();
+  for (const bait of [stranger, Buffer.concat([stranger, stranger])]) {
+    const torn = Buffer.concat([before, whole.subarray(before.length, before.length + 32), bait]);
+    writeFileSync(path, torn);
+    const again = await WriteAheadLog.open(path);
+    assert.equal(again.frames.length, 2);
+    await again.log.close();
+  }
+});
+
+test('parts of one unsynced batch that came to the disk out of order are a torn write, not damage', async () => {
+  await written(2);
+  const { log } = await WriteAheadLog.open(path);
+  const synced = readFileSync(path).length;
+  for (let n = 2; n < 5; n++) log.append(record(n));
+  await log.close();
+  const bytes = readFileSync(path);
+  bytes.fill(0, synced, synced + 40);
+  writeFileSync(path, bytes);
+  const again = await WriteAheadLog.open(path);
+  assert.equal(again.frames.length, 2);
+  await again.log.close();
+  assert.equal(readFileSync(path).length, synced);
+});
+
+test('another file in its place has another id; a rewritten one keeps it', async () => {
+  await written(3);
+  const first = await WriteAheadLog.open(path);
+  await first.log.rewrite([record(1)]);
+  await first.log.close();
+  const again = await WriteAheadLog.open(path);
+  assert.equal(again.log.id, first.log.id);
+  assert.equal(again.frames.length, 1);
+  await again.log.close();
+  rmSync(path);
+  const other = await WriteAheadLog.open(path);
+  assert.notEqual(other.log.id, first.log.id);
+  await other.log.close();
+});
+
+async function foreignLog(): Promise<Buffer> {
+  const elsewhere = join(folder, 'stranger');
+  rmSync(elsewhere, { force: true });
+  const { log } = await WriteAheadLog.open(elsewhere);
+  for (let n = 0; n < 5; n++) {
+    log.append(record(n));
+    await log.sync();
+  }
+  await log.close();
+  return readFileSync(elsewhere);
+}

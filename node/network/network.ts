@@ -17,6 +17,8 @@ import { encodeRecords, RECORD_BYTES_MAX, RECORDS_MAX } from './node-record.ts';
 /** Links to other nodes: one connection a peer for small requests and gossip, a small pool a peer for bulk. */
 
 const PEERS_MAX = 64;
+/** Of these, places that strangers cannot take. */
+const PREFERRED_PLACES = 16;
 const BULK_INBOUND_MAX = 128;
 const BULK_POOLS_MAX = 256;
 const RETRY_MIN_MS = 100;
@@ -78,6 +80,7 @@ export class Network {
   readonly #logger: Logger;
   #door: Door | undefined;
   #gate: Gate = () => undefined;
+  #prefers: (peer: NodeId) => boolean = () => false;
   readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
 
   private constructor(options: NetworkOptions) {
@@ -154,6 +157,11 @@ export class Network {
     this.#handlers.set(kind, { bodyBytesMax: Math.min(bodyBytesMax, BODY_BYTES_MAX), handle });
   }
 
+  /** Sets whom to keep a place for: members of the committee, nodes with a claimed TPM. */
+  preferBy(prefers: (peer: NodeId) => boolean): void {
+    this.#prefers = prefers;
+  }
+
   /** Sets who may use which kind of message; everybody may use all without. Holds for open links too. */
   admitBy(gate: Gate): void {
     this.#gate = gate;
@@ -203,7 +211,8 @@ export class Network {
     for (const link of this.#inboundBulk) if (link.peer === peer) link.close();
   }
 
-  #isShunned(peer: NodeId): boolean {
+  /** Whether nothing is heard of a peer for a while because it misbehaved. */
+  isShunned(peer: NodeId): boolean {
     const untilMs = this.#shunned.get(peer);
     if (untilMs === undefined) return false;
     if (performance.now() < untilMs) return true;
@@ -225,10 +234,13 @@ export class Network {
   async #welcome(socket: TLSSocket): Promise<void> {
     try {
       const { peer, purpose } = await answerHello(socket, this.#self, (id) => this.#hasRoom(id));
-      if (this.#abort.signal.aborted || this.#isShunned(peer)) socket.destroy();
+      if (this.#abort.signal.aborted || this.isShunned(peer)) socket.destroy();
       else if (purpose === 'link') {
-        if (this.#hasRoom(peer)) this.#adopt(socket, peer, false);
-        else socket.destroy();
+        if (!this.#hasRoom(peer)) socket.destroy();
+        else {
+          if (this.#links.size >= PEERS_MAX && !this.#links.has(peer)) this.#strangers()[0]?.close();
+          this.#adopt(socket, peer, false);
+        }
       } else if (this.#inboundBulk.size < BULK_INBOUND_MAX) {
         const link = this.#link(socket, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
         this.#inboundBulk.add(link);
@@ -242,9 +254,19 @@ export class Network {
     }
   }
 
+  /** Some places are only for peers that this node prefers: strangers can be made by the thousand. */
   #hasRoom(peer: NodeId): boolean {
-    if (this.#isShunned(peer)) return false;
-    return this.#links.size < PEERS_MAX || this.#links.has(peer);
+    if (this.isShunned(peer)) return false;
+    if (this.#links.has(peer)) return true;
+    if (this.#links.size < PEERS_MAX - PREFERRED_PLACES) return true;
+    return this.#prefers(peer) && (this.#links.size < PEERS_MAX || this.#strangers().length > 0);
+  }
+
+  /** Links that others opened and that this node could do without, the one idle longest first. */
+  #strangers(): readonly Link[] {
+    return [...this.#links.values()]
+      .filter((link) => !link.outbound && !this.#seeds.has(link.peer) && !this.#prefers(link.peer))
+      .sort((a, b) => a.usedMs - b.usedMs);
   }
 
   #link(
@@ -316,7 +338,7 @@ export class Network {
           const { socket, peer } = await dial(address, this.#self, 'link', signal);
           known = peer;
           this.#seeds.add(peer);
-          if (this.#isShunned(peer)) socket.destroy();
+          if (this.isShunned(peer)) socket.destroy();
           else {
             this.#adopt(socket, peer, true);
             waitMs = RETRY_MIN_MS;
@@ -369,7 +391,7 @@ export class Network {
   }
 
   async #dialPeer(peer: NodeId, purpose: Purpose): Promise<TLSSocket> {
-    if (this.#isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
+    if (this.isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
     let last: unknown = new NetworkError('unreachable', 'no address of this node is known');
     for (const address of this.#dialable(peer)) {
       try {

@@ -256,6 +256,9 @@ export class SimulatedNode {
         case 'commit':
           this.#commit(effect.position.blockId, effect.certificate);
           break;
+        case 'release':
+          this.#world.observer.count('blocks let go');
+          break;
         case 'epoch':
           this.#world.observer.count('epochs begun');
           break;

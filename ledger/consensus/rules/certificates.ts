@@ -1,4 +1,5 @@
 import type { EpochState } from '../epoch-state.ts';
+import type { Slot } from '../slot.ts';
 import type { Certificate, Position, VoteType } from '../votes.ts';
 
 /** Rule 7: a quorum of votes makes a certificate; a certificate opens the next view. */
@@ -38,6 +39,7 @@ export function accept(state: EpochState, certificate: Certificate, origin: 'own
   } else if (type === 'nullify') {
     if (slot.nullification !== undefined) return;
     slot.nullification = certificate;
+    letGo(state, slot);
   } else {
     if (slot.finalization !== undefined) return;
     slot.finalization = certificate;
@@ -47,6 +49,15 @@ export function accept(state: EpochState, certificate: Certificate, origin: 'own
   if (origin !== 'log') state.effects.push({ kind: 'append', record: { kind: 'certificate', certificate } });
   if (origin === 'own') spread(state, certificate);
   state.enter(view + 1, certificate);
+}
+
+/** A view without finality leaves its block behind; so many of them would fill the memory of whoever executed them all. */
+function letGo(state: EpochState, { proposal, notarization }: Slot): void {
+  const id = proposal?.position.blockId;
+  if (id === undefined || notarization !== undefined || id === state.final.id) return;
+  for (const other of state.slots.values())
+    if (other.notarization?.position?.blockId === id || other.finalization?.position?.blockId === id) return;
+  if (state.blocks.release(id)) state.effects.push({ kind: 'release', blockId: id });
 }
 
 /** Followers learn what is final from the leaders of a view and the next; everybody else from their status. */
