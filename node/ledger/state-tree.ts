@@ -21,6 +21,9 @@ export interface OrderedRow {
   readonly row: Uint8Array | undefined;
 }
 
+/** Rows that are read at a time. */
+const ROWS_READ = 512;
+
 /** The rows of a state in the order of the commitment tree, from a key hash on. */
 export async function* rowsInOrder(
   db: Database,
@@ -29,11 +32,23 @@ export async function* rowsInOrder(
   snapshot?: DatabaseSnapshot,
 ): AsyncGenerator<OrderedRow> {
   const prefix = orderAt(place);
-  const options = { ...under(prefix), gte: prefix + from, ...(snapshot === undefined ? {} : { snapshot }) };
-  const get = snapshot === undefined ? {} : { snapshot };
-  for await (const [order, value] of db.iterator(options)) {
-    const key = readText(value) as string;
-    yield { keyHash: order.slice(prefix.length), key, row: db.getSync(rowsAt(place) + key, get) };
+  const options = snapshot === undefined ? {} : { snapshot };
+  const order = db.iterator({ ...under(prefix), gte: prefix + from, ...options });
+  try {
+    for (;;) {
+      const entries = await order.nextv(ROWS_READ);
+      if (entries.length === 0) return;
+      const keys = entries.map(([, value]) => readText(value) as string);
+      // Rows lie in the order of their keys, not of the hashes: read aside, many at a time.
+      const rows = await db.getMany(
+        keys.map((key) => rowsAt(place) + key),
+        options,
+      );
+      for (const [i, [at]] of entries.entries())
+        yield { keyHash: at.slice(prefix.length), key: keys[i] as string, row: rows[i] };
+    }
+  } finally {
+    await order.close();
   }
 }
 
