@@ -4,6 +4,7 @@ import { isPublicKey } from './crypto/secp256k1.ts';
 import { LedgerError } from './errors.ts';
 import type { Grains } from './grains.ts';
 import type { AccountId, BlockId, ChainId, ContractId, EkId, Hash, NodeId, TransactionId } from './ids.ts';
+import { RecentKeys } from './recent-keys.ts';
 
 /**
  * The building blocks of every format: big-endian, fixed width unless said, strict. Decoding accepts exactly the bytes
@@ -81,9 +82,9 @@ function keyCodec<Id extends AccountId | NodeId>(): Codec<Id> {
 export const accountIdCodec: Codec<AccountId> = keyCodec<AccountId>();
 export const nodeIdCodec: Codec<NodeId> = keyCodec<NodeId>();
 
-/** Keys that were found on the curve, newest last: the same few receive most of what is sent. */
-const curveKeys = new Set<string>();
 const CURVE_KEYS_MAX = 16_384;
+/** Keys that were found on the curve: the same few receive most of what is sent. */
+const curveKeys = new RecentKeys(CURVE_KEYS_MAX);
 
 /** A key that must also be a point on the curve: money sent to anything else would be lost. */
 export function onCurve<Id extends AccountId | NodeId>(codec: Codec<Id>): Codec<Id> {
@@ -91,10 +92,6 @@ export function onCurve<Id extends AccountId | NodeId>(codec: Codec<Id>): Codec<
     if (curveKeys.has(id)) return id;
     if (!isPublicKey(fromHex(id) as Uint8Array)) throw new Error('the key is not a point on the curve');
     curveKeys.add(id);
-    for (const oldest of curveKeys) {
-      if (curveKeys.size <= CURVE_KEYS_MAX) break;
-      curveKeys.delete(oldest);
-    }
     return id;
   });
 }

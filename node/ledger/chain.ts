@@ -22,6 +22,7 @@ import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis, type Seat } from '../../ledger/genesis.ts';
 import { type BlockId, type Hash, idBytes, type NodeId, ZERO_HASH } from '../../ledger/ids.ts';
 import type { PooledTransaction } from '../../ledger/mempool.ts';
+import { RecentKeys } from '../../ledger/recent-keys.ts';
 import {
   type BlockExecution,
   type BlockOutcome,
@@ -82,7 +83,7 @@ export class Chain {
   readonly rules: ChainRules;
   readonly store: LedgerStore;
   readonly #overlays = new Map<BlockId, Overlay>();
-  readonly #verified = new Set<string>();
+  readonly #verified = new RecentKeys(VERIFIED_MAX);
   readonly #signed = new WeakMap<Block, Promise<boolean>>();
   readonly #pool: VerifyPool;
 
@@ -224,14 +225,10 @@ export class Chain {
   }
 
   #isVerified(bytes: Uint8Array): boolean {
-    return this.#verified.size > 0 && this.#verified.has(toHex(sha256(bytes)));
+    return !this.#verified.isEmpty && this.#verified.has(toHex(sha256(bytes)));
   }
 
   #rememberVerified(bytes: Uint8Array): void {
-    for (const oldest of this.#verified) {
-      if (this.#verified.size < VERIFIED_MAX) break;
-      this.#verified.delete(oldest);
-    }
     this.#verified.add(toHex(sha256(bytes)));
   }
 
