@@ -46,7 +46,7 @@ function page(results: Results): string {
   for (const [suite, { loadBefore, measuredAt, machine, measurements }] of Object.entries(results)) {
     const rows = measurements.map(({ name, value, unit, aim }) => {
       const met = aim === undefined ? '' : `${aim.text} ${aim.met ? '✓' : '✗'}`;
-      return `| ${name} | ${format(value)} ${unit} | ${met} |`;
+      return `| ${name} | ${`${format(value)} ${unit}`.trim()} | ${met} |`;
     });
     parts.push(
       `## ${suite}`,

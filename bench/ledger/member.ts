@@ -83,6 +83,7 @@ async function answer(request: MemberRequest): Promise<MemberAnswer> {
 process.on('message', (request: MemberRequest) => {
   void answer(request).then((value) => process.send?.(value));
 });
+process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', async () => {
   wallet.close();
   await ledger.close();

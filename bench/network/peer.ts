@@ -57,5 +57,6 @@ if (process.send !== undefined) {
     linkPort: Number(LINK_PORT),
     tlsPort: (server.address() as AddressInfo).port,
   };
+  process.on('disconnect', () => process.exit(1));
   process.send(ready);
 }
