@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { ChainId } from '../../ledger/ids.ts';
+import { freePorts } from '../../test/support/free-ports.ts';
 import { until } from '../../test/support/until.ts';
 import { Network } from './network.ts';
 import { NetworkError } from './network-error.ts';
@@ -39,7 +40,7 @@ async function node(
 
 test('many requests share one link, large ones go over the pool, errors keep their code', async () => {
   const a = await node('a');
-  const b = await node('b', [a.address], chainId, 39_411);
+  const b = await node('b', [a.address], chainId, await freePorts(1));
   await until(() => b.connected(a.nodeId) && a.connected(b.nodeId), 5_000, 'the nodes to connect');
   const answers = await Promise.all(
     Array.from({ length: 200 }, (_, i) => b.request(a.nodeId, 16, Uint8Array.of(i, 1))),
@@ -62,13 +63,14 @@ test('many requests share one link, large ones go over the pool, errors keep the
 });
 
 test('nodes that crossed keep one link; a peer that comes back is connected again', async () => {
-  const c = await node('c', ['127.0.0.1:39413'], chainId, 39_412);
-  const d = await node('d', ['127.0.0.1:39412'], chainId, 39_413);
+  const port = await freePorts(2);
+  const c = await node('c', [`127.0.0.1:${port + 1}`], chainId, port);
+  const d = await node('d', [`127.0.0.1:${port}`], chainId, port + 1);
   await until(() => c.connected(d.nodeId) && d.connected(c.nodeId), 5_000, 'the nodes to connect');
   assert.equal((await c.request(d.nodeId, 16, Uint8Array.of(1, 2)))[0], 2);
   await d.close();
   await until(() => !c.connected(d.nodeId), 5_000, 'the loss to be noticed');
-  const again = await node('d', ['127.0.0.1:39412'], chainId, 39_413);
+  const again = await node('d', [`127.0.0.1:${port}`], chainId, port + 1);
   await until(() => c.connected(again.nodeId), 8_000, 'the reconnection');
   assert.equal((await c.request(again.nodeId, 16, Uint8Array.of(1, 2)))[0], 2);
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePorts } from './free-ports.ts';
 
 /** A development network of real processes, run as a user runs it, from the built command line. */
 
@@ -13,24 +14,22 @@ const START_MS = 90_000;
 
 export class Devnet {
   readonly folder = mkdtempSync(join(tmpdir(), 'blocktree-devnet-'));
+  readonly #nodes: number;
   readonly #options: readonly string[];
-  readonly #consolePort: number;
+  #consolePort: number | undefined;
   #process: ChildProcess | undefined;
   readonly #alone = new Map<number, ChildProcess>();
   loginUrl = '';
 
-  /** Ports are drawn, so that two runs on one machine rarely meet. */
   constructor(options: {
     periodMs: number;
     nodes?: number;
     tpm?: 'software' | 'emulator';
     epochMs?: number;
   }) {
-    const base = 20_000 + 200 * Math.floor(Math.random() * 50);
-    this.#consolePort = base;
+    this.#nodes = options.nodes ?? 6;
     this.#options = [
-      ...['--console-port', String(base), '--link-port', String(base + 100)],
-      ...['--period', String(options.periodMs), '--nodes', String(options.nodes ?? 6)],
+      ...['--period', String(options.periodMs), '--nodes', String(this.#nodes)],
       ...(options.epochMs === undefined ? [] : ['--epoch', String(options.epochMs)]),
       ...(options.tpm === undefined ? [] : ['--tpm', options.tpm]),
     ];
@@ -38,14 +37,19 @@ export class Devnet {
 
   /** The console of node n. */
   url(n: number): string {
-    return `http://127.0.0.1:${this.#consolePort + n}`;
+    return `http://127.0.0.1:${(this.#consolePort ?? 0) + n}`;
   }
 
   /** Starts it and waits until it says that everything is claimed and offered. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [main, '--data', this.folder, 'devnet', ...this.#options], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    // Consoles first, then links; both count from 1.
+    const base = (this.#consolePort ??= await freePorts(2 * this.#nodes + 2));
+    const ports = ['--console-port', String(base), '--link-port', String(base + this.#nodes)];
+    const child = spawn(
+      process.execPath,
+      [main, '--data', this.folder, 'devnet', ...ports, ...this.#options],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     this.#process = child;
     let output = '';
     await new Promise<void>((resolve, reject) => {

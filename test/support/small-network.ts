@@ -20,6 +20,7 @@ import { memoryIssuerLog } from '../../node/tpm/issuer-log.ts';
 import { openTpm } from '../../node/tpm/open.ts';
 import type { Tpm } from '../../node/tpm/tpm.ts';
 import { Wallet } from '../../node/wallet/wallet.ts';
+import { freePorts } from './free-ports.ts';
 import { type Person, person } from './ledger-world.ts';
 
 /** Real nodes in this process: links on loopback, LevelDB and logs in a temporary folder, software TPMs. */
@@ -54,11 +55,11 @@ export class SmallNetwork {
     this.genesis = genesis;
   }
 
-  /** `seats` of the `count` nodes are the committee; node i listens on `firstPort` + i. */
+  /** `seats` of the `count` nodes are the committee; `series` decides their keys. */
   static async create(
     count: number,
     seats: number,
-    firstPort: number,
+    series: number,
     periodMs = 10_000,
     parameters: Partial<Parameters> = {},
   ): Promise<SmallNetwork> {
@@ -70,11 +71,12 @@ export class SmallNetwork {
       committee: [],
       parameters: { ...DEFAULT_PARAMETERS, periodMs, ...parameters },
     });
+    const firstPort = await freePorts(count);
     for (let i = 0; i < count; i++) {
       const folder = join(network.folder, String(i));
       const tpm = await openTpm(`software:${join(folder, 'tpm.json')}`, 'dev');
       network.members.push({
-        person: person(`member ${i} of ${firstPort}`),
+        person: person(`member ${i} of ${series}`),
         folder,
         tpm,
         port: firstPort + i,
