@@ -43,7 +43,8 @@ export class Devnet {
   /** Starts it and waits until it says that everything is claimed and offered. */
   async start(): Promise<void> {
     // Consoles first, then links; both count from 1.
-    const base = (this.#consolePort ??= await freePorts(2 * this.#nodes + 2));
+    const base = this.#consolePort ?? (await freePorts(2 * this.#nodes + 2));
+    this.#consolePort = base;
     const ports = ['--console-port', String(base), '--link-port', String(base + this.#nodes)];
     const child = spawn(
       process.execPath,
