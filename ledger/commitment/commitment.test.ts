@@ -79,3 +79,20 @@ test('an empty tree proves absence', () => {
   const root = tree.apply(new Map());
   verifyState(root, 'account/1', undefined, proveState(tree.read, 'account/1'));
 });
+
+test('many changes at once give what they give a few at a time, removals too', () => {
+  const changesOf = (from: number, to: number, row: (n: number) => Uint8Array | undefined) =>
+    new Map(Array.from({ length: to - from }, (_, i) => [`account/${from + i}`, row(from + i)] as const));
+  const [atOnce, bitwise] = [store(), store()];
+  const added = (n: number) => utf8(`row ${n}`);
+  const changed = (n: number) => (n % 3 === 0 ? undefined : utf8(`row ${n + 1}`));
+  for (const [from, row] of [
+    [0, added],
+    [3_000, changed],
+  ] as const) {
+    const root = atOnce.apply(changesOf(from, 9_000, row));
+    for (let at = from; at < 9_000; at += 100) bitwise.apply(changesOf(at, at + 100, row));
+    assert.equal(storedRoot(bitwise.read), root);
+  }
+  assert.deepEqual([...atOnce.pages].sort(), [...bitwise.pages].sort());
+});

@@ -34,20 +34,26 @@ export interface Commitment {
   readonly pages: PageChanges;
 }
 
-/** `commit` in up to sixteen steps of about the same length, between which the caller may do something else. */
+/** Rows that are hashed, and changes that are made, in one step at most, about. */
+const STEP_ROWS = 256;
+
+/** `commit` in short steps, between which the caller may do something else. */
 export function* commitInSteps(
   readPage: PageReader,
   changes: StateChanges,
 ): Generator<undefined, Commitment, undefined> {
   const list: Change[] = [];
-  for (const [key, row] of changes)
+  for (const [key, row] of changes) {
     list.push({ keyHash: keyHashOf(key), valueHash: row === undefined ? undefined : valueHashOf(row) });
+    if (list.length % STEP_ROWS === 0) yield undefined;
+  }
   list.sort((a, b) => compareBytes(a.keyHash, b.keyHash));
   const update = new Update(readPage);
   const page = update.open('');
   for (const group of groups(list, 0)) {
     yield undefined;
-    update.change(page, '', group);
+    if (group.length < STEP_ROWS) update.change(page, '', group);
+    else yield* update.changeInSteps(page, '', group);
   }
   page.fold();
   // The root page stays, whatever it holds: a tree always has one.
@@ -108,13 +114,35 @@ class Update {
     }
     const below = path + HEX[slot];
     const stored = page.isInner(slot);
-    const next = stored ? this.open(below) : this.#pageAt(below.length);
-    if (!stored) {
-      next.load(undefined);
-      // A leaf that stood in the slot moves down because more comes under it.
-      next.inherit(page, slot, below.length);
-    }
+    const next = this.#openBelow(page, slot, below);
     for (const group of groups(changes, below.length)) this.change(next, below, group);
+    this.#closeBelow(page, slot, below, next, stored);
+  }
+
+  /** `change` of many changes, with a pause after each part of them. */
+  *changeInSteps(page: PageEdit, path: string, changes: readonly Change[]): Generator<undefined> {
+    const [first] = changes as readonly [Change];
+    const slot = nibbleAt(first.keyHash, path.length);
+    const below = path + HEX[slot];
+    const stored = page.isInner(slot);
+    const next = this.#openBelow(page, slot, below);
+    for (const group of groups(changes, below.length)) {
+      this.change(next, below, group);
+      yield undefined;
+    }
+    this.#closeBelow(page, slot, below, next, stored);
+  }
+
+  #openBelow(page: PageEdit, slot: number, below: string): PageEdit {
+    if (page.isInner(slot)) return this.open(below);
+    const next = this.#pageAt(below.length);
+    next.load(undefined);
+    // A leaf that stood in the slot moves down because more comes under it.
+    next.inherit(page, slot, below.length);
+    return next;
+  }
+
+  #closeBelow(page: PageEdit, slot: number, below: string, next: PageEdit, stored: boolean): void {
     // A page with fewer than two rows vanishes: its leaf stands in the slot above.
     if (next.fold()) this.pages.set(below, next.encode());
     else if (stored) this.pages.set(below, undefined);
