@@ -1,4 +1,4 @@
-import { concat, toHex, utf8 } from '../../ledger/bytes.ts';
+import { concat, equalBytes, toHex, utf8 } from '../../ledger/bytes.ts';
 import { ecdsaVerifier, type Verifier } from '../../ledger/consensus/committee.ts';
 import { publicKeyOf, sign } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
@@ -11,15 +11,22 @@ export interface Keys {
   readonly verifier: Verifier;
 }
 
+const prefixes = new Map<NodeId, Uint8Array>();
+
 function mockSign(nodeId: NodeId, digest: Uint8Array): Uint8Array {
-  const half = sha256(utf8('mock'), idBytes(nodeId), digest);
+  let prefix = prefixes.get(nodeId);
+  if (prefix === undefined) {
+    prefix = concat(utf8('mock'), idBytes(nodeId));
+    prefixes.set(nodeId, prefix);
+  }
+  const half = sha256(prefix, digest);
   return concat(half, half);
 }
 
 export const MOCK_KEYS: Keys = {
   nodeId: (n) => `02${toHex(sha256(utf8(`node ${n}`)))}` as NodeId,
   sign: mockSign,
-  verifier: (signature, digest, signer) => toHex(signature) === toHex(mockSign(signer, digest)),
+  verifier: (signature, digest, signer) => equalBytes(signature, mockSign(signer, digest)),
 };
 
 export function realKeys(): Keys {

@@ -9,6 +9,7 @@ export const FAULTS = [
   'crashes',
   'partitions',
   'slow disks',
+  'broken disks',
   'clocks',
   'lost logs',
   'power cuts',
@@ -57,12 +58,14 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     oneWay: shape.chance(0.5),
     syncMaxMs: shape.whole(1, 60),
     slowSyncs: shape.next() * 0.1 * unless('slow disks'),
+    /** Syncs that fail, or find the disk full: the node ends itself. */
+    failedSyncs: shape.next() * 0.004 * unless('broken disks'),
     powerCuts: shape.next() * 0.03 * unless('power cuts'),
     /** Blocks of an epoch; `undefined`: it ends only when a member is convicted. */
     epochBlocks: without.has('epochs') ? undefined : shape.pick([undefined, 3, 8, 20]),
     skewMaxMs: shape.pick([0, 0, 400, 3_000]) * unless('clocks'),
     /** Honest members that lose what they know of their votes: they count among the faulty. */
     forgetful: shape.whole(0, faulty - byzantine) * unless('lost logs'),
-    misfortune: shape.pick(['lost log', 'old backup'] as const),
+    misfortune: shape.pick(['lost log', 'old backup', 'bit rot'] as const),
   };
 }

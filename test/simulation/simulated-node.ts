@@ -152,6 +152,15 @@ export class SimulatedNode {
     this.#world.observer.count('backups restored');
   }
 
+  /** The newest records went bad on the disk, which looks like a torn write: they are dropped. */
+  rot(): void {
+    const lost = this.#world.dice.disk.whole(1, 3);
+    if (this.disk.records.length === 0) return;
+    this.disk.records = this.disk.records.slice(0, -lost);
+    this.#world.observer.setBack.add(this.id);
+    this.#world.observer.count('rotten logs');
+  }
+
   /** The log is gone; that it was there is known, so the node may not vote in this epoch. */
   loseLog(): void {
     this.disk.records = [];
@@ -293,6 +302,12 @@ export class SimulatedNode {
     const syncMs =
       this.#world.dice.disk.whole(1, this.#world.shape.syncMaxMs) *
       (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.slowSyncs) ? 40 : 1);
+    if (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.failedSyncs)) {
+      // A node that cannot write ends itself, and says nothing of what waited for the disk.
+      this.#world.observer.count('failed syncs');
+      this.#later(syncMs, () => this.up && this.crash());
+      return;
+    }
     // The worst moment to die: between saying a thing and having it on disk.
     if (
       !this.#world.links.healed &&

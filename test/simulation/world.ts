@@ -188,7 +188,8 @@ function harm(
         if (forgetful.has(node.id) && !suffered.has(node.id)) {
           suffered.add(node.id);
           if (shape.misfortune === 'lost log') node.loseLog();
-          else node.setBack();
+          else if (shape.misfortune === 'old backup') node.setBack();
+          else node.rot();
         }
         node.restart();
       }
