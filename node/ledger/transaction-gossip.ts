@@ -119,7 +119,8 @@ export class TransactionGossip {
     const before = Date.now() - AGAIN_MS;
     let budget = AGAIN_MAX;
     for (const pooled of this.#options.mempool.all()) {
-      if (pooled.addedMs > before) continue;
+      // What no block could take here is not worth telling again: so it leaves all pools.
+      if (pooled.addedMs > before || this.#refusals.has(pooled.id)) continue;
       if (budget-- === 0) break;
       this.#options.network.broadcast(KIND.transaction, pooled.bytes);
     }

@@ -83,6 +83,6 @@ test('a transaction that no block can take costs the committee a few views at mo
   const view = first.ledger.view;
   // Somebody who holds on to it, as a follower does for half an hour.
   follower.ledger.submit(bytes);
-  await until(() => nodes.every((node) => node.ledger.mempool.size === 0), 20_000, 'every pool to drop it');
+  await until(() => nodes.every((node) => node.ledger.mempool.size === 0), 45_000, 'every pool to drop it');
   assert(first.ledger.view - view < 4, `${first.ledger.view - view} views were given up`);
 });

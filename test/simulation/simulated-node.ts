@@ -302,12 +302,9 @@ export class SimulatedNode {
     const syncMs =
       this.#world.dice.disk.whole(1, this.#world.shape.syncMaxMs) *
       (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.slowSyncs) ? 40 : 1);
-    if (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.failedSyncs)) {
-      // A node that cannot write ends itself, and says nothing of what waited for the disk.
-      this.#world.observer.count('failed syncs');
-      this.#later(syncMs, () => this.up && this.crash());
-      return;
-    }
+    // A node that cannot write ends itself, and says nothing of what waited for the disk.
+    const fails = !this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.failedSyncs);
+    if (fails) this.#world.observer.count('failed syncs');
     // The worst moment to die: between saying a thing and having it on disk.
     if (
       !this.#world.links.healed &&
@@ -324,6 +321,7 @@ export class SimulatedNode {
     const tell = (): void => this.give({ kind: 'synced', sequence });
     if (this.#world.mutation.sendBeforeSync === true) this.#later(0, tell);
     this.#later(syncMs, () => {
+      if (fails && !this.#world.links.healed) return this.crash();
       store();
       if (this.#world.mutation.sendBeforeSync !== true) tell();
     });
