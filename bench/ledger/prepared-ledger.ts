@@ -10,7 +10,7 @@ import { type AccountId, type EkId, type Hash, hashId, keyId, type NodeId } from
 import { type StateChanges, StateDraft, stateKey, supplyOf } from '../../ledger/state/draft.ts';
 import { ACCOUNTS, SUPPLY } from '../../ledger/state/entities.ts';
 import { Chain } from '../../node/ledger/chain.ts';
-import type { FinalRecord } from '../../node/ledger/ledger-store.ts';
+import type { FinalRecord } from '../../node/ledger/final-record.ts';
 
 /** A ledger folder whose state has as many accounts as wanted, without the blocks that would have made them. */
 

@@ -14,8 +14,8 @@ import {
   type PageChanges,
   type PageReader,
 } from '../../ledger/commitment/commitment.ts';
-import { decodeCertificate } from '../../ledger/consensus/messages.ts';
 import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
+import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { verify } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
@@ -35,9 +35,10 @@ import { readerOver, type StateChanges, type StateReader } from '../../ledger/st
 import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
 import { Breather } from '../breather.ts';
+import type { FinalRecord } from './final-record.ts';
 import type { CertifiedHeader } from './finality.ts';
 import { IndexBatch } from './ledger-index.ts';
-import { type FinalRecord, LedgerStore } from './ledger-store.ts';
+import { LedgerStore } from './ledger-store.ts';
 import type { SignatureCheck } from './signature-batch.ts';
 import type { StagedState } from './staged-state.ts';
 import { VerifyPool } from './verify-pool.ts';
@@ -395,7 +396,7 @@ export class Chain {
    */
   async commit(
     ids: readonly BlockId[],
-    at: { epoch: number; view: number; certificate: Uint8Array | undefined },
+    at: { epoch: number; view: number; certificate: Certificate | undefined },
   ): Promise<readonly FinalBlock[]> {
     const overlays = ids.map((id) => {
       const overlay = this.#overlays.get(id);
@@ -425,7 +426,7 @@ export class Chain {
           ? undefined
           : {
               header: last.block.header,
-              certificate: decodeCertificate(at.certificate),
+              certificate: at.certificate,
               nextSeats: last.outcome.nextCommittee,
             },
       final: {
@@ -434,7 +435,7 @@ export class Chain {
         epoch: at.epoch,
         view: at.view,
         timestampMs: last.block.header.timestampMs,
-        certificate: base64(at.certificate),
+        certificate: at.certificate,
       },
     });
     for (const overlay of [...overlays, ...abandoned]) this.#overlays.delete(overlay.id);
@@ -448,10 +449,10 @@ export class Chain {
   }
 
   /** The final block is final by a later view too: that one and its certificate are kept from now on, durably. */
-  async confirm(at: { epoch: number; view: number; certificate: Uint8Array }): Promise<void> {
+  async confirm(at: { epoch: number; view: number; certificate: Certificate }): Promise<void> {
     const { epoch, view } = this.final;
     if (at.epoch < epoch || (at.epoch === epoch && at.view <= view)) return;
-    await this.store.confirm({ ...this.final, ...at, certificate: base64(at.certificate) });
+    await this.store.confirm({ ...this.final, ...at });
   }
 
   /**
@@ -500,8 +501,4 @@ async function commitBreathing(
 
 function signatureCheckOf({ sender, signature }: Transaction, bytes: Uint8Array): SignatureCheck {
   return { publicKey: idBytes(sender), digest: transactionDigest(bytes), signature };
-}
-
-function base64(bytes: Uint8Array | undefined): string | undefined {
-  return bytes === undefined ? undefined : Buffer.from(bytes).toString('base64');
 }

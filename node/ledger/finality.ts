@@ -2,7 +2,6 @@ import * as P from 'micro-packed';
 import { type BlockHeader, headerCodec } from '../../ledger/block.ts';
 import { type Codec, decode, encode } from '../../ledger/codec.ts';
 import { Committee } from '../../ledger/consensus/committee.ts';
-import { decodeCertificate } from '../../ledger/consensus/messages.ts';
 import { type Boundary, checkFinal, followBoundaries } from '../../ledger/consensus/trust-chain.ts';
 import { type Certificate, certificateCodec } from '../../ledger/consensus/votes.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
@@ -32,7 +31,7 @@ export function newestCertified(store: LedgerStore): CertifiedHeader | undefined
   const { final } = store;
   const newest = store.header(final.id);
   if (final.certificate === undefined || newest === undefined) return undefined;
-  return { header: newest, certificate: decodeCertificate(Buffer.from(final.certificate, 'base64')) };
+  return { header: newest, certificate: final.certificate };
 }
 
 /** The last blocks of the epochs before `epoch`, from the first on. Throws NodeError `data-damaged`. */

@@ -2,13 +2,7 @@ import type { Logger } from 'pino';
 import { type Block, blockIdOf, encodeBlock } from '../../ledger/block.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
-import {
-  type ConsensusMessage,
-  decodeCertificate,
-  decodeMessage,
-  encodeCertificate,
-  encodeMessage,
-} from '../../ledger/consensus/messages.ts';
+import { type ConsensusMessage, decodeMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
 import type { Certificate, Position, Vote } from '../../ledger/consensus/votes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { invariant, LedgerError } from '../../ledger/errors.ts';
@@ -80,22 +74,12 @@ export class LedgerNode {
     this.chain = options.chain;
     this.#network = options.network;
     this.#log = log;
-    const { final } = options.chain;
     this.#consensus = new Consensus({
       chainId: options.chain.rules.chainId,
       epoch: options.chain.epoch,
       seats: options.chain.seats,
       self: { nodeId: options.nodeId, sign: (digest) => sign(digest, options.nodeSecret) },
-      final: {
-        epoch: final.epoch,
-        view: final.view,
-        height: final.height,
-        id: final.id,
-        certificate:
-          final.certificate === undefined
-            ? undefined
-            : decodeCertificate(Buffer.from(final.certificate, 'base64')),
-      },
+      final: options.chain.final,
       records: log.records,
       abstainEpoch: options.chain.store.voting.abstainEpoch,
       nowMs: Date.now(),
@@ -461,7 +445,7 @@ export class LedgerNode {
     await this.#commitUpTo(position.blockId, {
       epoch: certificate.epoch,
       view: certificate.view,
-      certificate: encodeCertificate(certificate),
+      certificate,
     });
     this.#intake.giveUp((id) => this.#consensus.awaits(id));
     await this.#log.compact(
@@ -472,7 +456,7 @@ export class LedgerNode {
 
   async #commitUpTo(
     id: BlockId,
-    at: { epoch: number; view: number; certificate: Uint8Array | undefined },
+    at: { epoch: number; view: number; certificate: Certificate | undefined },
   ): Promise<void> {
     const header = this.chain.header(id);
     // A block that was proposed again may be final by more than one view, and a long way may have passed it already.

@@ -18,6 +18,7 @@ import { readerOver, type StateChanges, type StateReader } from '../../ledger/st
 import { genesisChanges } from '../../ledger/state/genesis-state.ts';
 import { Breather } from '../breather.ts';
 import { NodeError } from '../errors.ts';
+import { decodeFinal, encodeFinal, type FinalRecord } from './final-record.ts';
 import { HeightMark } from './height-mark.ts';
 import {
   type Batch,
@@ -56,17 +57,6 @@ const PAGES_MAX = 8_192;
 /** Where the last block of an epoch stands, with what proves it. */
 export function boundaryKey(epoch: number): string {
   return `m/boundary/${sortable(epoch)}`;
-}
-
-/** The newest final block, and what consensus needs to go on from it. */
-export interface FinalRecord {
-  readonly id: BlockId;
-  readonly height: number;
-  readonly epoch: number;
-  readonly view: number;
-  readonly timestampMs: number;
-  /** The encoded Finalization, base64; absent at genesis. */
-  readonly certificate: string | undefined;
 }
 
 /** Which vote log belongs to this ledger, and the epoch in which this node may not vote because it lost one. */
@@ -121,7 +111,8 @@ export class LedgerStore {
           `the ledger in ${location} belongs to another network; use another --data folder or the network file it was made with`,
         );
       }
-      const final = readJson<FinalRecord>(db.getSync(FINAL_KEY));
+      const record = db.getSync(FINAL_KEY);
+      const final = record && decodeFinal(record);
       const block = final === undefined ? undefined : db.getSync(`b/${final.id}`);
       if (final === undefined || block === undefined)
         throw damaged('the record of the newest block is missing');
@@ -221,7 +212,7 @@ export class LedgerStore {
 
   /** The newest final block with another certificate. On disk when it resolves. */
   async confirm(final: FinalRecord): Promise<void> {
-    await this.database.put(FINAL_KEY, jsonBytes(final), { sync: true });
+    await this.database.put(FINAL_KEY, encodeFinal(final), { sync: true });
     this.#final = final;
   }
 
@@ -299,7 +290,7 @@ export class LedgerStore {
     for (const block of parts.abandoned) addBlock(batch, block, false);
     if (parts.boundary !== undefined)
       batch.put(boundaryKey(parts.boundary.header.epoch), encodeBoundary(parts.boundary));
-    batch.put(FINAL_KEY, jsonBytes(parts.final));
+    batch.put(FINAL_KEY, encodeFinal(parts.final));
     await batch.write({ sync: true });
     for (const pages of parts.pages) for (const [path, page] of pages) this.#pages.set(path, page);
     for (const changes of parts.changes) for (const [key, row] of changes) this.#rows.set(key, row);
@@ -342,7 +333,7 @@ export class LedgerStore {
   /** Makes a state that was filled in the other place the one in force; `batch` holds what goes with it. */
   async adopt(place: StatePlace, final: FinalRecord, batch: Batch): Promise<void> {
     batch.put(PLACE_KEY, utf8(place));
-    batch.put(FINAL_KEY, jsonBytes(final));
+    batch.put(FINAL_KEY, encodeFinal(final));
     await batch.write({ sync: true });
     this.#rows.clear();
     this.#pages.clear();
@@ -397,7 +388,7 @@ async function writeGenesis(db: Database, genesis: Genesis): Promise<void> {
     timestampMs: header.timestampMs,
     certificate: undefined,
   };
-  batch.put(FINAL_KEY, jsonBytes(final));
+  batch.put(FINAL_KEY, encodeFinal(final));
   batch.put(CHAIN_KEY, utf8(chainIdOf(genesis)));
   await batch.write({ sync: true });
 }

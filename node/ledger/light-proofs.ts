@@ -1,5 +1,4 @@
 import { proveState, verifyState } from '../../ledger/commitment/state-proof.ts';
-import { decodeCertificate } from '../../ledger/consensus/messages.ts';
 import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { type LightProof, PROOF_BOUNDARIES_MAX } from '../../ledger/light-proof.ts';
@@ -48,8 +47,7 @@ export async function proveRow<Id extends string, Row>(
     try {
       const path = proveState(chain.store.page, key);
       verifyState(header.stateRoot, key, row, path);
-      const certificate = decodeCertificate(Buffer.from(final.certificate, 'base64'));
-      return { boundaries, header, certificate, row, path };
+      return { boundaries, header, certificate: final.certificate, row, path };
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
       await new Promise((done) => setImmediate(done));

@@ -1,5 +1,4 @@
 import type { Block } from '../../ledger/block.ts';
-import { encodeCertificate } from '../../ledger/consensus/messages.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { demand } from '../../ledger/errors.ts';
 import type { BlockId } from '../../ledger/ids.ts';
@@ -31,7 +30,7 @@ export async function replayBlocks(
     await chain.commit(stretch, {
       epoch,
       view: certificate?.view ?? view,
-      certificate: certificate && encodeCertificate(certificate),
+      certificate,
     });
     stretch = [];
     options.onHeight?.(height);

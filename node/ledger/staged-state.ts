@@ -8,13 +8,13 @@ import {
 import { utf8 } from '../../ledger/bytes.ts';
 import { decode } from '../../ledger/codec.ts';
 import type { StateRow } from '../../ledger/commitment/state-chunk.ts';
-import { encodeCertificate } from '../../ledger/consensus/messages.ts';
 import { type Boundary, encodeBoundary } from '../../ledger/consensus/trust-chain.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
 import { type ContractId, type Hash, ZERO_HASH } from '../../ledger/ids.ts';
 import { stateKey } from '../../ledger/state/draft.ts';
 import { COMMITTEES, CONTRACTS } from '../../ledger/state/entities.ts';
+import type { FinalRecord } from './final-record.ts';
 import type { CertifiedHeader } from './finality.ts';
 import {
   type Batch,
@@ -29,7 +29,7 @@ import {
   under,
 } from './ledger-database.ts';
 import { IndexBatch } from './ledger-index.ts';
-import { boundaryKey, type FinalRecord, type LedgerStore } from './ledger-store.ts';
+import { boundaryKey, type LedgerStore } from './ledger-store.ts';
 import { buildTree, clearPlace, orderKey, rowsInOrder } from './state-tree.ts';
 
 /**
@@ -91,7 +91,7 @@ export class StagedState {
       epoch: certificate.epoch,
       view: certificate.view,
       timestampMs: header.timestampMs,
-      certificate: Buffer.from(encodeCertificate(certificate)).toString('base64'),
+      certificate,
     };
     const batch = this.#db.batch();
     putHeader(this.#db, batch, header);

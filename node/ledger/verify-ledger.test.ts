@@ -116,6 +116,7 @@ test('what is damaged is named: a block changed, missing, unrecorded; a certific
     /certificate/,
     /signature/,
   );
+  names(await foundAfter((db) => db.put('m/final', utf8('{"id":'))), /newest block/, /cannot be read/);
   names(await foundAfter((db) => db.del('m/final')), /newest block/, /missing/);
 });
 

@@ -5,7 +5,6 @@ import { type BlockHeader, blockIdOf, decodeBlock, decodeHeader, HEADER_BYTES } 
 import { equalBytes } from '../../ledger/bytes.ts';
 import { keyHashOf } from '../../ledger/commitment/node-hash.ts';
 import { decodePage, type Page } from '../../ledger/commitment/page.ts';
-import { decodeCertificate } from '../../ledger/consensus/messages.ts';
 import { type Boundary, decodeBoundary } from '../../ledger/consensus/trust-chain.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
@@ -13,6 +12,7 @@ import { type BlockId, type ChainId, type Hash, hashId } from '../../ledger/ids.
 import { NodeError } from '../errors.ts';
 import { checkLevelFiles } from '../storage/level-files.ts';
 import { Chain } from './chain.ts';
+import { decodeFinal, type FinalRecord } from './final-record.ts';
 import { checkFromGenesis } from './finality.ts';
 import {
   CHAIN_KEY,
@@ -23,7 +23,6 @@ import {
   orderAt,
   PLACE_KEY,
   pagesAt,
-  readJson,
   readText,
   refuseInUse,
   rowsAt,
@@ -31,7 +30,7 @@ import {
   sortable,
   under,
 } from './ledger-database.ts';
-import { boundaryKey, type FinalRecord } from './ledger-store.ts';
+import { boundaryKey } from './ledger-store.ts';
 import { replayBlocks } from './replay.ts';
 import { buildTree, orderKey, rowsInOrder } from './state-tree.ts';
 
@@ -112,13 +111,13 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
   const db = await openUnchecked(location);
   try {
     const chainId = readText<ChainId>(db.getSync(CHAIN_KEY));
-    const final = readJson<FinalRecord>(db.getSync(FINAL_KEY));
+    const final = finalRecord(db, findings);
     if (chainId === undefined && (await db.keys({ limit: 1 }).next()) === undefined)
       throw new NodeError('not-found', `there is no ledger in ${location} yet`);
     if (chainId !== undefined && chainId !== chainIdOf(genesis))
       throw new NodeError('data-of-another-chain', `the ledger in ${location} belongs to another network`);
     if (final === undefined || chainId === undefined) {
-      findings.add('the record of the newest block', 'it is missing');
+      if (findings.list.length === 0) findings.add('the record of the newest block', 'it is missing');
       return report();
     }
     counts.height = final.height;
@@ -130,6 +129,17 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
     return report();
   } finally {
     await db.close();
+  }
+}
+
+function finalRecord(db: Database, findings: Findings): FinalRecord | undefined {
+  const bytes = db.getSync(FINAL_KEY);
+  try {
+    return bytes && decodeFinal(bytes);
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error;
+    findings.add('the record of the newest block', error.message);
+    return undefined;
   }
 }
 
@@ -304,9 +314,9 @@ function checkCertificate(
   header: BlockHeader | undefined,
   findings: Findings,
 ): void {
-  if (final.certificate === undefined || header === undefined) return;
+  const { certificate } = final;
+  if (certificate === undefined || header === undefined) return;
   try {
-    const certificate = decodeCertificate(Buffer.from(final.certificate, 'base64'));
     const boundaries: Boundary[] = [];
     for (let epoch = 0; epoch < certificate.epoch; epoch++) {
       const bytes = db.getSync(boundaryKey(epoch));

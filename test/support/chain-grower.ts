@@ -1,7 +1,7 @@
 import { type Block, blockIdOf } from '../../ledger/block.ts';
 import { u32 } from '../../ledger/bytes.ts';
 import { Committee } from '../../ledger/consensus/committee.ts';
-import { encodeCertificate } from '../../ledger/consensus/messages.ts';
+import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { publicKeyOf, sign } from '../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { grains } from '../../ledger/grains.ts';
@@ -56,7 +56,7 @@ export class ChainGrower {
   }
 
   /** A final certificate of every member of a committee whose key is known. */
-  #certificate(committee: Committee, id: BlockId, view: number, height: number): Uint8Array {
+  #certificate(committee: Committee, id: BlockId, view: number, height: number): Certificate {
     const position = { view, parentView: view - 1, height, blockId: id };
     const digest = committee.digest('finalize', view, position);
     const votes = new Map(
@@ -65,7 +65,7 @@ export class ChainGrower {
         return seat === undefined ? [] : [[seat, sign(digest, person.nodeSecret)] as const];
       }),
     );
-    return encodeCertificate(committee.certificate('finalize', view, position, votes));
+    return committee.certificate('finalize', view, position, votes);
   }
 
   async #block(index: number, bodies: readonly TransactionBody[]): Promise<void> {
