@@ -1,55 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { utf8 } from '../../ledger/bytes.ts';
-import { Committee } from '../../ledger/consensus/committee.ts';
-import { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { Effect } from '../../ledger/consensus/events.ts';
 import { encodeMessage } from '../../ledger/consensus/messages.ts';
-import { sha256 } from '../../ledger/crypto/sha256.ts';
-import { type AccountId, type ChainId, type Hash, hashId } from '../../ledger/ids.ts';
-import { MOCK_KEYS } from './keys.ts';
 import { ModelChain } from './model-chain.ts';
-
-const CHAIN = 'cc'.repeat(32) as ChainId;
+import { FOUR, FOUR_COMMITTEE, FOUR_SEATS, MODEL_CHAIN, oneOfFour } from './model-committee.ts';
 
 test('after more nullified views than a proposal carries, a leader still says something that can be encoded', () => {
-  const ids = [0, 1, 2, 3].map(MOCK_KEYS.nodeId);
-  const seats = ids.map((nodeId, i) => ({
-    seatId: hashId<Hash>(sha256(utf8(`seat ${i}`))),
-    nodeId,
-    accountId: nodeId as string as AccountId,
-  }));
-  const chain = new ModelChain(CHAIN, seats, 4, undefined);
-  const committee = new Committee(CHAIN, 0, seats);
+  const chain = new ModelChain(MODEL_CHAIN, FOUR_SEATS, 4, undefined);
   // The first view after at least 65 nullified ones.
   const last = 66;
-  const leader = committee.leader(last + 1);
-  const records = Array.from({ length: last }, (_, i) => {
-    const votes = new Map(
-      ids
-        .slice(0, 3)
-        .map((id) => [
-          committee.indexOf(id) as number,
-          MOCK_KEYS.sign(id, committee.digest('nullify', i + 1, undefined)),
-        ]),
-    );
-    return {
-      kind: 'certificate' as const,
-      certificate: committee.certificate('nullify', i + 1, undefined, votes),
-    };
-  });
-  const consensus = new Consensus({
-    chainId: CHAIN,
-    epoch: 0,
-    seats,
-    self: { nodeId: leader, sign: (digest) => MOCK_KEYS.sign(leader, digest) },
-    final: { epoch: 0, view: 0, height: 0, id: chain.genesisId, certificate: undefined },
-    records,
-    nowMs: 0,
-    salt: 0,
-    verifier: MOCK_KEYS.verifier,
-  });
-  const others = ids.filter((id) => id !== leader);
+  const leader = FOUR_COMMITTEE.leader(last + 1);
+  const views = Array.from({ length: last }, (_, i) => i + 1);
+  const consensus = oneOfFour(leader, views, { genesisId: chain.genesisId });
+  const others = FOUR.filter((id) => id !== leader);
   const echo = { kind: 'echo', epoch: 0, votes: [], finalization: undefined, entry: undefined } as const;
   for (const from of others) consensus.step({ kind: 'message', from, message: echo }, 0);
   assert.equal(consensus.franchise, 'voting');

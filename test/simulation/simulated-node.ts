@@ -1,36 +1,24 @@
 import { Committee } from '../../ledger/consensus/committee.ts';
 import type { Consensus } from '../../ledger/consensus/consensus.ts';
-import type { ConsensusEvent, Effect, FinalPoint } from '../../ledger/consensus/events.ts';
-import {
-  type ConsensusMessage,
-  decodeMessage,
-  decodeRecord,
-  encodeMessage,
-  encodeRecord,
-  type LogRecord,
-} from '../../ledger/consensus/messages.ts';
+import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
+import { type ConsensusMessage, decodeMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import type { Agenda } from './agenda.ts';
 import type { ByzantineNode } from './byzantine.ts';
+import { NodeClock } from './clock.ts';
 import type { Keys } from './keys.ts';
 import type { Links } from './links.ts';
 import { CONVICTION, type ModelChain } from './model-chain.ts';
 import type { Observer } from './observer.ts';
 import type { Dice, Shape } from './shape.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
 
 /** A node of the model: the real consensus, with a disk that forgets what was not synced, blocks that come late, and a clock. */
 
 const SLOTS_MAX = 4_000;
 /** Syncs slower than a retry: who dies in one must not have repeated what was not on disk. */
 const SLOW_SYNC_MS = 1_000;
-
-interface Disk {
-  records: Uint8Array[];
-  final: FinalPoint;
-  finalTransactions: Set<number>;
-  abstainEpoch: number | undefined;
-}
 
 /** Switches that the mutants turn: each breaks one rule of the harness that real nodes keep. */
 export interface Mutation {
@@ -62,18 +50,15 @@ export interface NodeSurroundings {
 export class SimulatedNode {
   readonly #world: NodeSurroundings;
   readonly id: NodeId;
-  disk: Disk;
-  #backup: Disk | undefined;
+  readonly disk: SimulatedDisk;
+  readonly clock: NodeClock;
   readonly #misbehaviour: ByzantineNode | undefined;
-  /** How far this node's clock is off. */
-  skewMs = 0;
   up = true;
   life = 0;
   consensus!: Consensus;
   /** Blocks that it could give to others. */
   readonly has: Set<BlockId>;
   readonly pool = new Set<number>();
-  #unsynced: Uint8Array[] = [];
   #wakeMs = Number.POSITIVE_INFINITY;
   #workReported: boolean | undefined;
 
@@ -82,20 +67,13 @@ export class SimulatedNode {
     this.#world = world;
     this.has = new Set([this.#world.chain.genesisId]);
     this.#misbehaviour = misbehaviour;
-    const final: FinalPoint = {
-      epoch: 0,
-      view: 0,
-      height: 0,
-      id: this.#world.chain.genesisId,
-      certificate: undefined,
-    };
-    this.disk = { records: [], final, finalTransactions: new Set(), abstainEpoch: undefined };
+    this.disk = new SimulatedDisk(world.chain.genesisId, world.dice.disk);
+    this.clock = new NodeClock(world.agenda);
     this.start();
   }
 
   start(): void {
-    const records =
-      this.#world.mutation.forgetVotesAtRestart === true ? [] : this.disk.records.map(decodeRecord);
+    const records = this.#world.mutation.forgetVotesAtRestart === true ? [] : this.disk.records;
     const { epoch, seats } = this.#world.chain.get(this.disk.final.id).after;
     this.consensus = new this.#world.consensus({
       chainId: this.#world.chain.chainId,
@@ -105,7 +83,7 @@ export class SimulatedNode {
       final: this.disk.final,
       records,
       abstainEpoch: this.#world.mutation.ignoreAbstention === true ? undefined : this.disk.abstainEpoch,
-      nowMs: this.#nowMs(),
+      nowMs: this.clock.nowMs,
       salt: Number.parseInt(this.id.slice(-4), 16),
       verifier: this.#world.keys.verifier,
     });
@@ -118,54 +96,24 @@ export class SimulatedNode {
       }
   }
 
-  #nowMs(): number {
-    return Math.max(0, this.#world.agenda.nowMs + this.skewMs);
-  }
-
   crash(): void {
     this.up = false;
     this.life++;
-    // A prefix of what was not yet synced may be on disk all the same.
-    this.disk.records.push(...this.#unsynced.slice(0, this.#world.dice.disk.whole(0, this.#unsynced.length)));
-    this.#unsynced = [];
+    this.disk.crash();
     this.#wakeMs = Number.POSITIVE_INFINITY;
     this.#world.observer.count('crashes');
   }
 
-  /** Remembers the disk as it is now, for a backup. */
-  backUp(): void {
-    const { records, final, finalTransactions, abstainEpoch } = this.disk;
-    this.#backup = {
-      records: [...records],
-      final,
-      finalTransactions: new Set(finalTransactions),
-      abstainEpoch,
-    };
-  }
-
-  /** Sets the disk back to the backup, as somebody does who copies an old folder over a new one. */
-  setBack(): void {
-    if (this.#backup === undefined) return;
-    this.disk = this.#backup;
-    this.#backup = undefined;
-    this.#world.observer.setBack.add(this.id);
-    this.#world.observer.count('backups restored');
-  }
-
-  /** The newest records went bad on the disk, which looks like a torn write: they are dropped. */
-  rot(): void {
-    const lost = this.#world.dice.disk.whole(1, 3);
-    if (this.disk.records.length === 0) return;
-    this.disk.records = this.disk.records.slice(0, -lost);
-    this.#world.observer.setBack.add(this.id);
-    this.#world.observer.count('rotten logs');
-  }
-
-  /** The log is gone; that it was there is known, so the node may not vote in this epoch. */
-  loseLog(): void {
-    this.disk.records = [];
-    this.disk.abstainEpoch = this.#world.chain.get(this.disk.final.id).after.epoch;
-    this.#world.observer.count('logs lost');
+  /** What befalls the disk of an honest member while it is down. */
+  suffer(misfortune: Shape['misfortune']): void {
+    const { observer, chain } = this.#world;
+    if (misfortune === 'lost log') {
+      this.disk.loseLog(chain.get(this.disk.final.id).after.epoch);
+      return observer.count('logs lost');
+    }
+    if (!(misfortune === 'old backup' ? this.disk.setBack() : this.disk.rot())) return;
+    observer.setBack.add(this.id);
+    observer.count(misfortune === 'old backup' ? 'backups restored' : 'rotten logs');
   }
 
   restart(): void {
@@ -183,7 +131,7 @@ export class SimulatedNode {
   }
 
   submit(transaction: number): void {
-    if (!this.up || this.pool.has(transaction) || this.disk.finalTransactions.has(transaction)) return;
+    if (!this.up || this.pool.has(transaction) || this.disk.transactions.has(transaction)) return;
     this.pool.add(transaction);
     for (const other of this.#world.ids)
       if (other !== this.id) {
@@ -211,13 +159,13 @@ export class SimulatedNode {
     if (this.pool.size === 0) return [];
     const included = this.#pending(parentId);
     return [...this.pool].filter(
-      (transaction) => !included.has(transaction) && !this.disk.finalTransactions.has(transaction),
+      (transaction) => !included.has(transaction) && !this.disk.transactions.has(transaction),
     );
   }
 
   give(event: ConsensusEvent): void {
     if (!this.up || this.#world.observer.violation !== undefined) return;
-    this.#carryOut(this.consensus.step(event, this.#nowMs()));
+    this.#carryOut(this.consensus.step(event, this.clock.nowMs));
     if (this.consensus.openViews > SLOTS_MAX) this.#world.observer.violate('open views without bound');
     const work = this.#includable(this.consensus.tipId).length > 0;
     if (work !== this.#workReported) {
@@ -225,7 +173,7 @@ export class SimulatedNode {
       return this.give({ kind: 'work', work });
     }
     const wake = this.consensus.nextWakeMs();
-    const wakeMs = wake === undefined ? undefined : wake - this.skewMs;
+    const wakeMs = wake === undefined ? undefined : this.clock.worldMs(wake);
     if (wakeMs === undefined || wakeMs >= this.#wakeMs) return;
     this.#wakeMs = wakeMs;
     const { life } = this;
@@ -240,7 +188,7 @@ export class SimulatedNode {
     for (const effect of effects) {
       switch (effect.kind) {
         case 'append':
-          this.#unsynced.push(encodeRecord(effect.record));
+          this.disk.append(effect.record);
           if (effect.record.kind === 'vote') this.#world.observer.count(`votes ${effect.record.vote.type}`);
           break;
         case 'sync':
@@ -280,7 +228,7 @@ export class SimulatedNode {
             this.#world.observer.violate(`an honest peer is blamed: ${effect.reason}`);
           break;
         case 'abstain':
-          this.disk.abstainEpoch = effect.epoch;
+          this.disk.abstain(effect.epoch);
           this.#world.observer.count('abstentions');
           break;
         case 'halt':
@@ -298,7 +246,7 @@ export class SimulatedNode {
   }
 
   #sync(sequence: number): void {
-    const batch = [...this.#unsynced];
+    const store = this.disk.sync();
     const syncMs =
       this.#world.dice.disk.whole(1, this.#world.shape.syncMaxMs) *
       (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.slowSyncs) ? 40 : 1);
@@ -314,10 +262,6 @@ export class SimulatedNode {
         this.#world.dice.disk.whole(0, syncMs),
         () => this.up && !this.#world.links.healed && this.crash(),
       );
-    const store = (): void => {
-      this.#unsynced = this.#unsynced.filter((record) => !batch.includes(record));
-      this.disk.records.push(...batch);
-    };
     const tell = (): void => this.give({ kind: 'synced', sequence });
     if (this.#world.mutation.sendBeforeSync === true) this.#later(0, tell);
     this.#later(syncMs, () => {
@@ -362,7 +306,7 @@ export class SimulatedNode {
     const { epoch } = this.consensus.committee;
     const id = this.#world.chain.add(
       parentId,
-      { proposer: this.id, epoch, view, nowMs: this.#nowMs() },
+      { proposer: this.id, epoch, view, nowMs: this.clock.nowMs },
       transactions,
     );
     this.has.add(id);
@@ -404,7 +348,7 @@ export class SimulatedNode {
       return this.#world.observer.finalByHeight.get(block.header.height) === id;
     const before = this.#pending(block.header.parentId);
     const repeated = transactions.some(
-      (transaction) => before.has(transaction) || this.disk.finalTransactions.has(transaction),
+      (transaction) => before.has(transaction) || this.disk.transactions.has(transaction),
     );
     return fits && !repeated && this.#isValid(block.header.parentId);
   }
@@ -420,7 +364,7 @@ export class SimulatedNode {
     }
     const { chain, observer, boundaries, committees } = this.#world;
     for (const one of path) {
-      observer.final(chain, one, this.disk.finalTransactions);
+      observer.final(chain, one, this.disk.transactions);
       for (const transaction of chain.get(one).transactions) {
         this.pool.delete(transaction);
         if (transaction >= CONVICTION) observer.count('convictions');
@@ -432,11 +376,7 @@ export class SimulatedNode {
       boundaries.set(epoch, certificate);
       committees.set(after.epoch, new Committee(chain.chainId, after.epoch, nextSeats));
     }
-    this.disk.final = { epoch, view, height: block.header.height, id, certificate };
-    this.disk.records = this.disk.records.filter((bytes) => {
-      const record = recordPlace(decodeRecord(bytes));
-      return record.epoch > epoch || (record.epoch === epoch && record.view > view);
-    });
+    this.disk.commit({ epoch, view, height: block.header.height, id, certificate });
   }
 }
 
@@ -446,8 +386,4 @@ function decodeOnce(bytes: Uint8Array): ConsensusMessage {
   const message = decoded.get(bytes) ?? decodeMessage(bytes);
   decoded.set(bytes, message);
   return message;
-}
-
-function recordPlace(record: LogRecord): { epoch: number; view: number } {
-  return record.kind === 'vote' ? record.vote : record.certificate;
 }

@@ -2,13 +2,13 @@ import { toHex, utf8 } from '../../ledger/bytes.ts';
 import { Committee } from '../../ledger/consensus/committee.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
-import type { Seat } from '../../ledger/genesis.ts';
-import { type AccountId, type ChainId, type Hash, hashId, type NodeId } from '../../ledger/ids.ts';
+import type { NodeId } from '../../ledger/ids.ts';
 import { Agenda } from './agenda.ts';
 import { ByzantineNode, type ByzantineSurroundings } from './byzantine.ts';
 import { MOCK_KEYS, realKeys } from './keys.ts';
 import { Links } from './links.ts';
 import { ModelChain } from './model-chain.ts';
+import { MODEL_CHAIN, seatsOf } from './model-committee.ts';
 import { Observer } from './observer.ts';
 import { diceOf, type Fault, shapeOf } from './shape.ts';
 import { type Mutation, type NodeSurroundings, SimulatedNode } from './simulated-node.ts';
@@ -43,7 +43,6 @@ export interface SimulateOptions {
   readonly without?: ReadonlySet<Fault>;
 }
 
-const CHAIN = 'cc'.repeat(32) as ChainId;
 const CHAOS_MS = 45_000;
 const HEAL_MS = 60_000;
 /** An idle ledger is watched for this long. */
@@ -54,13 +53,9 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const dice = diceOf(seed);
   const shape = shapeOf(dice, options.without ?? new Set());
   const ids = Array.from({ length: shape.members + shape.followers }, (_, i) => keys.nodeId(i));
-  const all: Seat[] = ids.map((nodeId, i) => ({
-    seatId: hashId<Hash>(sha256(utf8(`seat ${i}`))),
-    nodeId,
-    accountId: nodeId as string as AccountId,
-  }));
+  const all = seatsOf(ids);
   const members = all.slice(0, shape.members);
-  const chain = new ModelChain(CHAIN, all, shape.members, shape.epochBlocks);
+  const chain = new ModelChain(MODEL_CHAIN, all, shape.members, shape.epochBlocks);
   const agenda = new Agenda();
   const observer = new Observer(agenda);
   const nodes = new Map<NodeId, SimulatedNode>();
@@ -80,7 +75,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     byzantine,
     nodes,
     boundaries: new Map(),
-    committees: new Map([[0, new Committee(CHAIN, 0, members)]]),
+    committees: new Map([[0, new Committee(MODEL_CHAIN, 0, members)]]),
     mutation: options.mutation ?? {},
     consensus: options.consensus ?? Consensus,
   };
@@ -101,7 +96,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     nodes.set(id, new SimulatedNode(id, world, misbehaviour));
   }
   const honest = [...nodes.values()].filter((node) => !byzantine.has(node.id));
-  for (const node of honest) node.skewMs = dice.shape.whole(-shape.skewMaxMs, shape.skewMaxMs);
+  for (const node of honest) node.clock.set(dice.shape.whole(-shape.skewMaxMs, shape.skewMaxMs));
 
   const submitted: number[] = [];
   work(world, honest, submitted);
@@ -110,7 +105,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   agenda.at(CHAOS_MS, () => {
     links.heal();
     for (const node of honest) {
-      node.skewMs = 0;
+      node.clock.set(0, 0);
       if (!node.up) node.restart();
     }
     // Clients repeat themselves until they are answered.
@@ -182,19 +177,17 @@ function harm(
     if (links.healed) return;
     for (const node of honest) {
       if (shape.misfortune === 'old backup' && forgetful.has(node.id) && dice.faults.chance(0.1))
-        node.backUp();
+        node.disk.backUp();
       if (node.up && dice.faults.chance(shape.crashes)) node.crash();
       else if (!node.up && dice.faults.chance(0.4)) {
         if (forgetful.has(node.id) && !suffered.has(node.id)) {
           suffered.add(node.id);
-          if (shape.misfortune === 'lost log') node.loseLog();
-          else if (shape.misfortune === 'old backup') node.setBack();
-          else node.rot();
+          node.suffer(shape.misfortune);
         }
         node.restart();
       }
       if (shape.skewMaxMs > 0 && dice.faults.chance(0.02))
-        node.skewMs = dice.faults.whole(-shape.skewMaxMs, shape.skewMaxMs);
+        node.clock.set(dice.faults.whole(-shape.skewMaxMs, shape.skewMaxMs));
     }
     if (dice.faults.chance(shape.powerCuts)) {
       for (const node of honest) if (node.up) node.crash();
