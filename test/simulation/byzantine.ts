@@ -2,13 +2,15 @@ import type { Committee } from '../../ledger/consensus/committee.ts';
 import { type ConsensusMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
 import { type Certificate, type Position, positionKey, type Vote } from '../../ledger/consensus/votes.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import type { Agenda } from './agenda.ts';
 import type { Keys } from './keys.ts';
 import type { ModelChain } from './model-chain.ts';
 import type { RandomStream } from './random.ts';
 
 /**
  * Members that do not keep to the protocol. They cannot forge a signature; all else they may: stay silent, vote for
- * everything, tell each something different, propose on any parent, hand out certificates to some, speak of old epochs.
+ * everything, tell each something different, propose on any parent, too late, or what nobody can get, hand out certificates
+ * to some, speak of old epochs, make up certificates.
  */
 
 const CERTIFICATES_KEPT = 64;
@@ -19,7 +21,7 @@ export interface ByzantineSurroundings {
   readonly keys: Keys;
   readonly dice: RandomStream;
   readonly ids: readonly NodeId[];
-  nowMs(): number;
+  readonly agenda: Agenda;
   /** The committee of an epoch, once it is final. */
   committee(epoch: number): Committee | undefined;
   acknowledged(): number | undefined;
@@ -36,6 +38,9 @@ const HABITS = [
   'skips views',
   'invalid blocks',
   'hides certificates',
+  'proposes late',
+  'withholds blocks',
+  'makes up certificates',
 ] as const;
 
 export class ByzantineNode {
@@ -104,6 +109,7 @@ export class ByzantineNode {
       this.#certificates.push(certificate);
       if (this.#certificates.length > CERTIFICATES_KEPT) this.#certificates.shift();
       if (this.#habit === 'hides certificates') this.#tell({ kind: 'certificate', certificate }, 0.3);
+      if (this.#habit === 'makes up certificates') this.#makeUp(certificate);
     }
     if (
       this.#habit === 'hides certificates' &&
@@ -115,9 +121,24 @@ export class ByzantineNode {
     }
   }
 
+  /** Something like a certificate that no quorum signed. */
+  #makeUp(certificate: Certificate): void {
+    const { bitmap, position, signatures, view } = certificate;
+    const moved = position && { ...position, view: view + 1 };
+    const junk: readonly Certificate[] = [
+      { ...certificate, signatures: signatures.slice(1) },
+      { ...certificate, signatures: signatures.map((signature) => signature.toReversed()) },
+      { ...certificate, bitmap: bitmap.map((byte) => byte & (byte - 1)), signatures: signatures.slice(1) },
+      { ...certificate, view: view + 1, position: moved },
+      { ...certificate, epoch: certificate.epoch + 1 },
+    ];
+    this.#tell({ kind: 'certificate', certificate: this.#world.dice.pick(junk) }, 0.3);
+    this.#world.count('made-up certificates');
+  }
+
   /** As a leader: another block on another parent to each, some of them justified badly or invalid. */
   #lead(committee: Committee, view: number): void {
-    const { dice, chain, keys, ids } = this.#world;
+    const { agenda, dice, chain, keys, ids } = this.#world;
     const { epoch } = committee;
     const notarized = this.#certificates.filter(
       (certificate) =>
@@ -145,20 +166,18 @@ export class ByzantineNode {
         height: header.height,
         blockId: made,
       };
-      this.#world.post(
-        this.#id,
-        to,
-        encodeMessage({
-          kind: 'proposal',
-          epoch,
-          position,
-          header,
-          transactionIds: [],
-          parentCertificate: parent,
-          nullifications: nullified.slice(-8),
-          signature: keys.sign(this.#id, committee.digest('notarize', view, position)),
-        }),
-      );
+      const bytes = encodeMessage({
+        kind: 'proposal',
+        epoch,
+        position,
+        header,
+        transactionIds: [],
+        parentCertificate: parent,
+        nullifications: nullified.slice(-8),
+        signature: keys.sign(this.#id, committee.digest('notarize', view, position)),
+      });
+      const afterMs = this.#habit === 'proposes late' ? dice.whole(300, 4_000) : 0;
+      agenda.at(agenda.nowMs + afterMs, () => this.#world.post(this.#id, to, bytes));
       this.#world.count(this.#habit === 'equivocates' ? 'equivocating proposals' : `led: ${this.#habit}`);
     }
   }
@@ -168,9 +187,9 @@ export class ByzantineNode {
     const parentId = parent?.position?.blockId ?? chain.genesisId;
     const old = this.#world.acknowledged();
     const invalid = old !== undefined && dice.chance(this.#habit === 'invalid blocks' ? 0.9 : 0.3);
-    const at = { proposer: this.#id, epoch: committee.epoch, view, nowMs: this.#world.nowMs() };
+    const at = { proposer: this.#id, epoch: committee.epoch, view, nowMs: this.#world.agenda.nowMs };
     const id = chain.add(parentId, at, invalid ? [old] : [-chain.made - 1]);
-    this.#world.holds(this.#id, id);
+    if (this.#habit !== 'withholds blocks') this.#world.holds(this.#id, id);
     return id;
   }
 }

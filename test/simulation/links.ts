@@ -4,7 +4,7 @@ import type { Observer } from './observer.ts';
 import type { RandomStream } from './random.ts';
 import type { Shape } from './shape.ts';
 
-/** Links between simulated nodes: delay, loss, duplicates, stalls, and partitions, one-way ones too. Until they heal. */
+/** Links between simulated nodes: delay, loss, duplicates, stalls, clogging, and partitions, one-way ones too. Until they heal. */
 export class Links {
   healed = false;
   readonly #agenda: Agenda;
@@ -13,6 +13,8 @@ export class Links {
   readonly #observer: Observer;
   readonly #deliver: (from: NodeId, to: NodeId, bytes: Uint8Array) => void;
   #sides: ReadonlyMap<NodeId, number> | undefined;
+  /** Until when a link delivers nothing. */
+  readonly #clogged = new Map<string, number>();
 
   constructor(
     agenda: Agenda,
@@ -41,8 +43,15 @@ export class Links {
     this.#sides = undefined;
   }
 
+  /** Holds back whatever goes from one node to another for a while. */
+  clog(from: NodeId, to: NodeId, forMs: number): void {
+    this.#clogged.set(`${from} ${to}`, this.#agenda.nowMs + forMs);
+    this.#observer.count('clogged links');
+  }
+
   heal(): void {
     this.healed = true;
+    this.#clogged.clear();
     this.join();
   }
 
@@ -68,7 +77,8 @@ export class Links {
   post(from: NodeId, to: NodeId, bytes: Uint8Array): void {
     if (!this.reaches(from, to) || this.loses()) return this.#observer.count('messages lost');
     const deliver = (): void => this.#deliver(from, to, bytes);
-    this.#agenda.at(this.#agenda.nowMs + this.delayMs(), deliver);
+    const freeMs = this.#clogged.get(`${from} ${to}`) ?? 0;
+    this.#agenda.at(Math.max(freeMs, this.#agenda.nowMs + this.delayMs()), deliver);
     if (!this.healed && this.#dice.chance(this.#shape.duplicates))
       this.#agenda.at(this.#agenda.nowMs + this.delayMs() + this.#dice.whole(0, 2_000), deliver);
   }

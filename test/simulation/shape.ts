@@ -14,6 +14,9 @@ export const FAULTS = [
   'lost logs',
   'power cuts',
   'epochs',
+  'clogged links',
+  'full disks',
+  'suspends',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -37,7 +40,7 @@ export function diceOf(seed: number): Dice {
 
 export type Shape = ReturnType<typeof shapeOf>;
 
-/** Times in ms, chances 0 to 1: those of crashes and partitions a second, the others an occasion. */
+/** Times in ms, chances 0 to 1: of what `harm` does a second, of the others an occasion. */
 export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
   const unless = (fault: Fault): number => Number(!without.has(fault));
   const members = shape.pick([1, 4, 4, 4, 7]);
@@ -58,7 +61,7 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     oneWay: shape.chance(0.5),
     syncMaxMs: shape.whole(1, 60),
     slowSyncs: shape.next() * 0.1 * unless('slow disks'),
-    /** Syncs that fail, or find the disk full: the node ends itself. */
+    /** Syncs that fail: the node ends itself. */
     failedSyncs: shape.next() * 0.004 * unless('broken disks'),
     powerCuts: shape.next() * 0.03 * unless('power cuts'),
     /** Blocks of an epoch; `undefined`: it ends only when a member is convicted. */
@@ -67,5 +70,17 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     /** Honest members that lose what they know of their votes: they count among the faulty. */
     forgetful: shape.whole(0, faulty - byzantine) * unless('lost logs'),
     misfortune: shape.pick(['lost log', 'old backup', 'bit rot'] as const),
+    /** Links that hold everything back for a while, then deliver it at once. */
+    clogs: shape.next() * 0.3 * unless('clogged links'),
+    /** Disks without room for a while: nothing can be synced. */
+    fullDisks: shape.next() * 0.03 * unless('full disks'),
+    /** Machines that stand still for a while, as when a laptop is closed; what comes meanwhile waits for them. */
+    suspends: shape.next() * 0.05 * unless('suspends'),
+    /** Seconds that a clock gains a second, at most. */
+    driftMax: shape.pick([0, 0, 0.002, 0.05]) * unless('clocks'),
+    /** Partitions that cut off one node from all others. */
+    lonely: shape.chance(0.3),
+    /** Byzantine members are two honest nodes with one key, each of which sees one half of the network. */
+    twins: shape.chance(0.15),
   };
 }

@@ -40,11 +40,20 @@ export interface NodeSurroundings {
   readonly ids: readonly NodeId[];
   readonly byzantine: ReadonlySet<NodeId>;
   readonly nodes: Map<NodeId, SimulatedNode>;
+  /** The node that `from` reaches under an id: there may be two. */
+  reach(from: NodeId, id: NodeId): SimulatedNode | undefined;
   /** What became final: the certificate that ended an epoch, and the committees. */
   readonly boundaries: Map<number, Certificate>;
   readonly committees: Map<number, Committee>;
   readonly mutation: Mutation;
   readonly consensus: typeof Consensus;
+}
+
+/** One of two nodes with the same key. */
+export interface Twin {
+  readonly half: ReadonlySet<NodeId>;
+  /** Blocks that either has. */
+  readonly blocks: Set<BlockId>;
 }
 
 export class SimulatedNode {
@@ -55,6 +64,12 @@ export class SimulatedNode {
   readonly #misbehaviour: ByzantineNode | undefined;
   up = true;
   life = 0;
+  /** The machine stands still until then. */
+  #asleepUntilMs = 0;
+  /** The disk has no room until then. */
+  #fullUntilMs = 0;
+  /** The nodes that hear this one and are heard: not all, for one of two with the same key. */
+  readonly #half: ReadonlySet<NodeId> | undefined;
   consensus!: Consensus;
   /** Blocks that it could give to others. */
   readonly has: Set<BlockId>;
@@ -62,10 +77,15 @@ export class SimulatedNode {
   #wakeMs = Number.POSITIVE_INFINITY;
   #workReported: boolean | undefined;
 
-  constructor(id: NodeId, world: NodeSurroundings, misbehaviour: ByzantineNode | undefined) {
+  constructor(
+    id: NodeId,
+    world: NodeSurroundings,
+    { misbehaviour, twin }: { misbehaviour?: ByzantineNode | undefined; twin?: Twin | undefined } = {},
+  ) {
     this.id = id;
     this.#world = world;
-    this.has = new Set([this.#world.chain.genesisId]);
+    this.has = twin?.blocks ?? new Set([this.#world.chain.genesisId]);
+    this.#half = twin?.half;
     this.#misbehaviour = misbehaviour;
     this.disk = new SimulatedDisk(world.chain.genesisId, world.dice.disk);
     this.clock = new NodeClock(world.agenda);
@@ -116,8 +136,33 @@ export class SimulatedNode {
     observer.count(misfortune === 'old backup' ? 'backups restored' : 'rotten logs');
   }
 
+  /** Stops the machine, not its clock. */
+  suspend(forMs: number): void {
+    this.#asleepUntilMs = this.#world.agenda.nowMs + forMs;
+    this.#world.observer.count('suspends');
+  }
+
+  get #asleep(): boolean {
+    return this.#world.agenda.nowMs < this.#asleepUntilMs;
+  }
+
+  fillDisk(forMs: number): void {
+    this.#fullUntilMs = this.#world.agenda.nowMs + forMs;
+    this.#world.observer.count('full disks');
+  }
+
+  get #full(): boolean {
+    return this.#world.agenda.nowMs < this.#fullUntilMs;
+  }
+
+  /** Whether it hears a node, and is heard. */
+  hears(other: NodeId): boolean {
+    return this.#half?.has(other) ?? true;
+  }
+
   restart(): void {
     this.up = true;
+    this.#asleepUntilMs = 0;
     this.pool.clear();
     this.#world.observer.count('restarts');
     this.start();
@@ -137,7 +182,7 @@ export class SimulatedNode {
       if (other !== this.id) {
         if (this.#world.links.reaches(this.id, other) && !this.#world.links.loses())
           this.#world.agenda.at(this.#world.agenda.nowMs + this.#world.links.delayMs(), () =>
-            this.#world.nodes.get(other)?.submit(transaction),
+            this.#world.reach(this.id, other)?.submit(transaction),
           );
       }
     this.give({ kind: 'tick' });
@@ -165,6 +210,8 @@ export class SimulatedNode {
 
   give(event: ConsensusEvent): void {
     if (!this.up || this.#world.observer.violation !== undefined) return;
+    if (this.#asleep)
+      return this.#later(this.#asleepUntilMs - this.#world.agenda.nowMs, () => this.give(event));
     this.#carryOut(this.consensus.step(event, this.clock.nowMs));
     if (this.consensus.openViews > SLOTS_MAX) this.#world.observer.violate('open views without bound');
     const work = this.#includable(this.consensus.tipId).length > 0;
@@ -240,6 +287,11 @@ export class SimulatedNode {
     }
   }
 
+  /** Whether it answers those who ask for blocks. */
+  get serves(): boolean {
+    return this.up && !this.#asleep;
+  }
+
   #later(ms: number, run: () => void): void {
     const { life } = this;
     this.#world.agenda.at(this.#world.agenda.nowMs + ms, () => this.life === life && run());
@@ -251,8 +303,8 @@ export class SimulatedNode {
       this.#world.dice.disk.whole(1, this.#world.shape.syncMaxMs) *
       (!this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.slowSyncs) ? 40 : 1);
     // A node that cannot write ends itself, and says nothing of what waited for the disk.
-    const fails = !this.#world.links.healed && this.#world.dice.disk.chance(this.#world.shape.failedSyncs);
-    if (fails) this.#world.observer.count('failed syncs');
+    const fails = this.#world.dice.disk.chance(this.#world.shape.failedSyncs);
+    if (fails && !this.#world.links.healed) this.#world.observer.count('failed syncs');
     // The worst moment to die: between saying a thing and having it on disk.
     if (
       !this.#world.links.healed &&
@@ -265,7 +317,8 @@ export class SimulatedNode {
     const tell = (): void => this.give({ kind: 'synced', sequence });
     if (this.#world.mutation.sendBeforeSync === true) this.#later(0, tell);
     this.#later(syncMs, () => {
-      if (fails && !this.#world.links.healed) return this.crash();
+      if (!this.#world.links.healed && this.#full) this.#world.observer.count('syncs without room');
+      if (!this.#world.links.healed && (fails || this.#full)) return this.crash();
       store();
       if (this.#world.mutation.sendBeforeSync !== true) tell();
     });
@@ -279,8 +332,9 @@ export class SimulatedNode {
   }
 
   #send(to: 'members' | 'all' | NodeId, message: ConsensusMessage): void {
-    if (message.kind === 'vote') this.#world.observer.sent(message.vote);
-    if (message.kind === 'proposal') {
+    const honest = !this.#world.byzantine.has(this.id);
+    if (message.kind === 'vote' && honest) this.#world.observer.sent(message.vote);
+    if (message.kind === 'proposal' && honest) {
       const { epoch, position, signature } = message;
       this.#world.observer.sent({
         type: 'notarize',
@@ -297,7 +351,8 @@ export class SimulatedNode {
     const bytes = encodeMessage(message);
     const members = this.consensus.committee.seats.map((seat) => seat.nodeId);
     const targets = to === 'all' ? this.#world.ids : to === 'members' ? members : [to];
-    for (const target of targets) if (target !== this.id) this.#world.links.post(this.id, target, bytes);
+    for (const target of targets)
+      if (target !== this.id && this.hears(target)) this.#world.links.post(this.id, target, bytes);
   }
 
   #build(view: number, parentId: BlockId): void {
@@ -321,13 +376,13 @@ export class SimulatedNode {
     const sources = [...from, ...this.#world.ids].filter(
       (peer) =>
         peer !== this.id &&
-        this.#world.nodes.get(peer)?.up === true &&
+        this.#world.nodes.get(peer)?.serves === true &&
         this.#world.links.reaches(peer, this.id) &&
         this.#world.links.reaches(this.id, peer) &&
         missing.every((one) => this.#world.nodes.get(peer)?.has.has(one)),
     );
     if (missing.length > 0 && (sources.length === 0 || this.#world.links.loses())) {
-      this.#later(300, () => this.up && this.#fetch(id, from));
+      this.#later(300, () => this.consensus.awaits(id) && this.#fetch(id, from));
       return;
     }
     this.#later(missing.length > 0 ? 2 * this.#world.links.delayMs() : 1, () => {

@@ -59,8 +59,13 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const agenda = new Agenda();
   const observer = new Observer(agenda);
   const nodes = new Map<NodeId, SimulatedNode>();
+  const twins = new Map<NodeId, SimulatedNode>();
+  const reach = (from: NodeId, id: NodeId): SimulatedNode | undefined => {
+    const twin = twins.get(id);
+    return twin?.hears(from) === true ? twin : nodes.get(id);
+  };
   const links = new Links(agenda, dice.network, shape, observer, (from, to, bytes) =>
-    nodes.get(to)?.receive(from, bytes),
+    reach(from, to)?.receive(from, bytes),
   );
   const byzantine = new Set(ids.slice(0, shape.byzantine));
   const world: NodeSurroundings = {
@@ -74,6 +79,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     ids,
     byzantine,
     nodes,
+    reach,
     boundaries: new Map(),
     committees: new Map([[0, new Committee(MODEL_CHAIN, 0, members)]]),
     mutation: options.mutation ?? {},
@@ -84,7 +90,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     keys,
     dice: dice.faults,
     ids,
-    nowMs: () => agenda.nowMs,
+    agenda,
     committee: (epoch) => world.committees.get(epoch),
     acknowledged: () => observer.acknowledged.values().next().value,
     post: (from, to, bytes) => links.post(from, to, bytes),
@@ -92,11 +98,23 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     holds: (node, block) => void nodes.get(node)?.has.add(block),
   };
   for (const [i, id] of ids.entries()) {
+    if (byzantine.has(id) && shape.twins) {
+      const blocks = new Set([chain.genesisId]);
+      const [one, other] = [0, 1].map((half) => new Set(ids.filter((_, at) => at % 2 === half)));
+      nodes.set(id, new SimulatedNode(id, world, { twin: { half: one as Set<NodeId>, blocks } }));
+      twins.set(id, new SimulatedNode(id, world, { twin: { half: other as Set<NodeId>, blocks } }));
+      observer.count('twins');
+      continue;
+    }
     const misbehaviour = byzantine.has(id) ? new ByzantineNode(id, surroundings, seed + i) : undefined;
-    nodes.set(id, new SimulatedNode(id, world, misbehaviour));
+    nodes.set(id, new SimulatedNode(id, world, { misbehaviour }));
   }
   const honest = [...nodes.values()].filter((node) => !byzantine.has(node.id));
-  for (const node of honest) node.clock.set(dice.shape.whole(-shape.skewMaxMs, shape.skewMaxMs));
+  for (const node of honest) {
+    const drift = (dice.shape.next() * 2 - 1) * shape.driftMax;
+    node.clock.set(dice.shape.whole(-shape.skewMaxMs, shape.skewMaxMs), drift);
+    if (drift !== 0) observer.count('drifting clocks');
+  }
 
   const submitted: number[] = [];
   work(world, honest, submitted);
@@ -165,7 +183,7 @@ function work(world: NodeSurroundings, honest: readonly SimulatedNode[], submitt
   agenda.at(10, submit);
 }
 
-/** Every second: crashes, restarts, lost logs, old backups, power cuts, clocks that jump, partitions. */
+/** Every second: crashes, restarts, what befalls disks, links, clocks and machines, power cuts, partitions. */
 function harm(
   world: NodeSurroundings,
   honest: readonly SimulatedNode[],
@@ -188,14 +206,23 @@ function harm(
       }
       if (shape.skewMaxMs > 0 && dice.faults.chance(0.02))
         node.clock.set(dice.faults.whole(-shape.skewMaxMs, shape.skewMaxMs));
+      if (node.up && dice.faults.chance(shape.suspends)) node.suspend(dice.faults.whole(300, 9_000));
+      if (dice.faults.chance(shape.fullDisks)) node.fillDisk(dice.faults.whole(500, 6_000));
     }
+    if (dice.faults.chance(shape.clogs))
+      links.clog(dice.faults.pick(ids), dice.faults.pick(ids), dice.faults.whole(200, 5_000));
     if (dice.faults.chance(shape.powerCuts)) {
       for (const node of honest) if (node.up) node.crash();
       observer.count('power cuts');
     }
-    if (!links.isSplit && dice.faults.chance(shape.partitions))
-      links.split(new Map(ids.map((id) => [id, dice.faults.whole(0, 1)])));
-    else if (links.isSplit && dice.faults.chance(0.3)) links.join();
+    if (!links.isSplit && dice.faults.chance(shape.partitions)) {
+      if (shape.lonely) observer.count('nodes cut off');
+      links.split(
+        shape.lonely
+          ? new Map([[dice.faults.pick(ids), 1]])
+          : new Map(ids.map((id) => [id, dice.faults.whole(0, 1)])),
+      );
+    } else if (links.isSplit && dice.faults.chance(0.3)) links.join();
     agenda.at(agenda.nowMs + 1_000, tick);
   };
   agenda.at(1_000, tick);
