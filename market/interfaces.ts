@@ -8,6 +8,7 @@ import type {
   StorageTerms,
   TransactionBody,
 } from '../ledger/transaction.ts';
+import type { Frames } from './files/frames.ts';
 
 /** What the market needs of the world; the node provides it. */
 
@@ -15,7 +16,11 @@ import type {
 export interface KeyValues {
   get(key: string): Uint8Array | undefined;
   write(changes: readonly { readonly key: string; readonly value: Uint8Array | undefined }[]): Promise<void>;
-  range(prefix: string): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
+  /** In the order of keys: those behind `after`, `limit` of them at most. */
+  range(
+    prefix: string,
+    part?: { readonly after?: string; readonly limit?: number },
+  ): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
 }
 
 export interface LiveContract {
@@ -75,7 +80,8 @@ export interface Receipt {
 export interface HostLink {
   reachable(host: NodeId): boolean;
   storeFragment(host: NodeId, root: Hash, bytes: Uint8Array): Promise<void>;
-  fetchFragment(host: NodeId, root: Hash): Promise<Uint8Array>;
+  /** All frames are the fragment itself, fewer come as `sealFrames` gives them; as the host sent it. */
+  fetchFragment(host: NodeId, root: Hash, frames: Frames): Promise<Uint8Array>;
   signTerms(host: NodeId, terms: StorageTerms, added: readonly Hash[]): Promise<Uint8Array>;
   signRevision(
     host: NodeId,

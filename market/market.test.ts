@@ -119,7 +119,9 @@ async function run(seed: number): Promise<Map<string, number>> {
   for (const node of world.nodes) if (node.condition !== 'up') await node.restart();
   const mended = async (): Promise<boolean> =>
     (await world.orphans(renter)).length === 0 &&
-    (await renter.files.list()).every((manifest) => renter.files.health(manifest).state !== 'degraded');
+    (await renter.files.page(undefined, 1_000)).every(
+      (manifest) => renter.files.health(manifest).state !== 'degraded',
+    );
   await world.until(mended, 'what is amiss to be mended', 40);
   for (const [name, content] of contents) {
     if (present(renter, name) < SCHEME.data) {

@@ -4,11 +4,13 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { toHex } from '../../ledger/bytes.ts';
 import { type Hash, hashId, type NodeId } from '../../ledger/ids.ts';
+import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
 import { MarketError } from '../errors.ts';
-import { download } from './download.ts';
+import { DOUBTFUL, download } from './download.ts';
+import { ALL_FRAMES, type Frames, openFrames, sealFrames } from './frames.ts';
 import { type Manifest, normalName, slabKeyWrap, unwrapKey, wrapKey } from './manifest.ts';
 import { defaultScheme, isWeak, parseScheme, recoveryProbability, type Scheme } from './scheme.ts';
-import { decryptSlab, encryptSlab, FRAME_BYTES, slabCapacity } from './slab-cipher.ts';
+import { decryptSlab, encryptSlab, FRAME_BYTES, FRAME_PLAIN_BYTES, slabCapacity } from './slab-cipher.ts';
 import { SlabPool } from './slab-pool.ts';
 import { upload } from './upload.ts';
 
@@ -22,6 +24,9 @@ const refuses = (code: MarketError['code'], run: () => unknown) =>
 class Hosts {
   readonly kept = new Map<string, Uint8Array>();
   readonly bad: [NodeId, string][] = [];
+  /** Bytes that were served. */
+  served = 0;
+  doubtful: (host: NodeId) => boolean = () => false;
   spoil: (host: NodeId) => 'well' | 'silent' | 'lies' = () => 'well';
 
   async put(content: Uint8Array, scheme: Scheme, chunkBytes = 60_001): Promise<Manifest> {
@@ -47,16 +52,19 @@ class Hosts {
   async get(manifest: Manifest, from?: number, to?: number): Promise<Buffer> {
     const parts: Uint8Array[] = [];
     const source = {
-      fetch: async ({ host, root }: { host: NodeId; root: Hash }) => {
+      fetch: async ({ host, root }: { host: NodeId; root: Hash }, frames: Frames) => {
         const how = this.spoil(host);
         if (how === 'silent') throw new Error('no answer');
-        const bytes = this.kept.get(`${host}/${root}`) as Uint8Array;
+        const fragment = this.kept.get(`${host}/${root}`) as Uint8Array;
+        const bytes = frames.count === ALL_FRAMES.count ? fragment : sealFrames(fragment, frames);
+        this.served += bytes.length;
         return how === 'lies' ? bytes.map((byte, i) => (i === 5 ? byte ^ 1 : byte)) : bytes;
       },
-      rank: () => 0,
-      onBad: ({ host }: { host: NodeId }, why: string) => this.bad.push([host, why]),
+      rank: ({ host }: { host: NodeId }) => (this.doubtful(host) ? DOUBTFUL : 0),
+      onGood: async () => undefined,
+      onBad: async ({ host }: { host: NodeId }, why: string) => void this.bad.push([host, why]),
     };
-    for await (const part of download(manifest, wrap, pool, source, from, to)) parts.push(part);
+    for await (const part of download(manifest, wrap, pool, source, { from, to })) parts.push(part);
     return Buffer.concat(parts);
   }
 }
@@ -89,10 +97,71 @@ test('files of every size come back, whole and in ranges', async () => {
   }
 });
 
+test('a range takes the frames it lies in and little more, also when their hosts are gone', async () => {
+  const hosts = new Hosts();
+  const scheme = { data: 3, parity: 3 };
+  const content = randomBytes(2 * slabCapacity(scheme) + 100_000);
+  const manifest = await hosts.put(content, scheme);
+  const capacity = slabCapacity(scheme);
+  const frame = FRAME_BYTES + 512;
+  const cost = async (from: number, to: number): Promise<number> => {
+    hosts.served = 0;
+    assert.deepEqual(await hosts.get(manifest, from, to), content.subarray(from, to));
+    return hosts.served;
+  };
+  assert.equal(await cost(500_000, 500_001), frame);
+  assert.equal(await cost(0, FRAME_PLAIN_BYTES), frame);
+  assert.equal(await cost(FRAME_PLAIN_BYTES - 1, FRAME_PLAIN_BYTES + 1), frame + FRAME_BYTES);
+  // Over the edge of a fragment, and of a slab.
+  assert.equal(await cost(16 * FRAME_PLAIN_BYTES - 1, 16 * FRAME_PLAIN_BYTES + 1), 2 * frame);
+  assert.equal(await cost(capacity - 1, capacity + 1), 2 * frame);
+  // The last slab has two frames; a slab in the middle comes whole.
+  assert.equal(await cost(2 * capacity, content.length), frame + FRAME_BYTES);
+  assert.equal(await cost(capacity, 2 * capacity), 3 * FRAGMENT_BYTES);
+
+  hosts.spoil = (host) => (host === 'host 1' ? 'lies' : host === 'host 2' ? 'silent' : 'well');
+  for (const at of [0, 1.2, 2.5]) {
+    const from = Math.floor(at * 16 * FRAME_PLAIN_BYTES);
+    assert((await cost(from, from + 10)) <= 5 * frame);
+  }
+  assert(hosts.bad.some(([host, why]) => host === 'host 1' && why === 'lied'));
+  hosts.bad.length = 0;
+  hosts.doubtful = (host) => host === 'host 1' || host === 'host 2';
+  assert.equal(await cost(17 * FRAME_PLAIN_BYTES, 17 * FRAME_PLAIN_BYTES + 5), 3 * frame);
+  assert.deepEqual(hosts.bad, [], 'a host of which nothing good is expected is not asked first');
+});
+
+test('frames are what they are or nothing', () => {
+  const fragment = new Uint8Array(randomBytes(FRAGMENT_BYTES));
+  const root = hashId<Hash>(fragmentRoot(fragment));
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 15 }),
+      fc.integer({ min: 1, max: 16 }),
+      fc.nat(),
+      (first, n, seed) => {
+        const frames = { first, count: Math.min(n, 16 - first) };
+        const sealed = sealFrames(fragment, frames);
+        assert.deepEqual(
+          openFrames(sealed, root, frames),
+          fragment.subarray(first * FRAME_BYTES, (first + frames.count) * FRAME_BYTES),
+        );
+        const changed = sealed.slice();
+        changed[seed % sealed.length] = (changed[seed % sealed.length] as number) ^ 1;
+        assert.equal(openFrames(changed, root, frames), undefined);
+        assert.equal(openFrames(sealed.subarray(1), root, frames), undefined);
+        assert.equal(openFrames(sealed, root, { first: (first + 1) % 16, count: frames.count }), undefined);
+      },
+    ),
+    { numRuns: 12 },
+  );
+});
+
 test('any m of the k + m hosts may be silent or lie; liars are told', async () => {
   for (const scheme of [parseScheme('1+1'), parseScheme('2+2'), parseScheme('2+3'), parseScheme('4+8')]) {
     const hosts = new Hosts();
-    const content = randomBytes(300_000);
+    // A whole slab and a part of one: they are fetched in different ways.
+    const content = randomBytes(slabCapacity(scheme) + 300_000);
     const manifest = await hosts.put(content, scheme);
     const n = scheme.data + scheme.parity;
     for (let round = 0; round < 6; round++) {
@@ -102,11 +171,12 @@ test('any m of the k + m hosts may be silent or lie; liars are told', async () =
       assert.deepEqual(await hosts.get(manifest), content);
       if (round % 2 === 1) assert(hosts.bad.every(([host, why]) => gone.has(host) && why === 'lied'));
     }
-    hosts.spoil = (host) => (Number(host.slice(5)) < scheme.data - 1 ? 'well' : 'silent');
-    await assert.rejects(
-      hosts.get(manifest),
-      (error) => error instanceof MarketError && error.code === 'not-enough-fragments',
-    );
+    hosts.spoil = (host) => (Number(host.slice(5)) < scheme.data && host !== 'host 0' ? 'well' : 'silent');
+    for (const from of [0, slabCapacity(scheme)])
+      await assert.rejects(
+        hosts.get(manifest, from),
+        (error) => error instanceof MarketError && error.code === 'not-enough-fragments',
+      );
   }
 });
 

@@ -39,16 +39,20 @@ export function encryptSlab(plain: Uint8Array, key: Uint8Array, into: Uint8Array
   }
 }
 
-/** Decrypts a slab of `length` plaintext bytes. Throws MarketError `damaged` when a frame is not what was encrypted. */
-export function decryptSlab(cipherText: Uint8Array, key: Uint8Array, length: number): Uint8Array {
+/**
+ * Decrypts the frames of a slab of `length` plaintext bytes from `first` on, as many as there are in `cipherText`. Throws
+ * MarketError `damaged` when one is not what was encrypted.
+ */
+export function decryptSlab(cipherText: Uint8Array, key: Uint8Array, length: number, first = 0): Uint8Array {
   const frames = Math.max(1, Math.ceil(length / FRAME_PLAIN_BYTES));
-  const plain = new Uint8Array(length);
-  for (let frame = 0; frame < frames; frame++) {
+  const end = Math.min(frames, first + Math.ceil(cipherText.length / FRAME_BYTES));
+  const plain = new Uint8Array(Math.min(length, end * FRAME_PLAIN_BYTES) - first * FRAME_PLAIN_BYTES);
+  for (let frame = first; frame < end; frame++) {
     const partLength = Math.min(FRAME_PLAIN_BYTES, length - frame * FRAME_PLAIN_BYTES);
-    const at = frame * FRAME_BYTES;
+    const at = (frame - first) * FRAME_BYTES;
     const decipher = createDecipheriv('aes-256-gcm', key, nonce(frame, frame === frames - 1));
     decipher.setAuthTag(cipherText.subarray(at + partLength, at + partLength + TAG_BYTES));
-    plain.set(decipher.update(cipherText.subarray(at, at + partLength)), frame * FRAME_PLAIN_BYTES);
+    plain.set(decipher.update(cipherText.subarray(at, at + partLength)), (frame - first) * FRAME_PLAIN_BYTES);
     try {
       decipher.final();
     } catch {

@@ -13,7 +13,7 @@ interface Job {
 }
 
 /** What turns slabs into fragments and back. */
-export type SlabCoder = Pick<SlabPool, 'encode' | 'decode' | 'rebuild'>;
+export type SlabCoder = Pick<SlabPool, 'encode' | 'decode' | 'rebuild' | 'restore' | 'decrypt'>;
 
 export class SlabPool {
   readonly #size: number;
@@ -38,9 +38,21 @@ export class SlabPool {
     scheme: Scheme,
     length: number,
   ): Promise<Uint8Array> {
-    const answer = await this.#run({ kind: 'decode', fragments, key, scheme, length });
-    if (!('plain' in answer)) throw new Error('a worker answered something else');
-    return answer.plain;
+    return bytesOf(await this.#run({ kind: 'decode', fragments, key, scheme, length }));
+  }
+
+  /** The part of one data fragment from the same parts of any `data` others. Throws MarketError `not-enough-fragments`. */
+  async restore(
+    parts: readonly (Uint8Array | undefined)[],
+    scheme: Scheme,
+    index: number,
+  ): Promise<Uint8Array> {
+    return bytesOf(await this.#run({ kind: 'restore', parts, scheme, index }));
+  }
+
+  /** The plaintext of some frames of a slab, see `decryptSlab`. Throws MarketError `damaged`. */
+  async decrypt(cipherText: Uint8Array, key: Uint8Array, length: number, first: number): Promise<Uint8Array> {
+    return bytesOf(await this.#run({ kind: 'decrypt', cipherText, key, length, first }));
   }
 
   /** All fragments from any `data` of them. Throws MarketError `not-enough-fragments`. */
@@ -97,6 +109,11 @@ export class SlabPool {
     this.#workers.push(entry);
     return entry;
   }
+}
+
+function bytesOf(answer: SlabAnswer): Uint8Array {
+  if (!('bytes' in answer)) throw new Error('a worker answered something else');
+  return answer.bytes;
 }
 
 function coded(answer: SlabAnswer): CodedSlab {

@@ -20,6 +20,19 @@ export type SlabTask =
       readonly kind: 'rebuild';
       readonly fragments: readonly (Uint8Array | undefined)[];
       readonly scheme: Scheme;
+    }
+  | {
+      readonly kind: 'restore';
+      readonly parts: readonly (Uint8Array | undefined)[];
+      readonly scheme: Scheme;
+      readonly index: number;
+    }
+  | {
+      readonly kind: 'decrypt';
+      readonly cipherText: Uint8Array;
+      readonly key: Uint8Array;
+      readonly length: number;
+      readonly first: number;
     };
 
 export interface CodedSlab {
@@ -31,7 +44,7 @@ export interface CodedSlab {
 
 export type SlabAnswer =
   | { readonly id: number; readonly coded: CodedSlab }
-  | { readonly id: number; readonly plain: Uint8Array }
+  | { readonly id: number; readonly bytes: Uint8Array }
   | { readonly id: number; readonly error: { readonly code: MarketError['code']; readonly message: string } };
 
 // Only the CommonJS build of the library finds its wasm file beside itself.
@@ -53,11 +66,12 @@ function check(result: number): void {
     throw new MarketError('not-enough-fragments', `the erasure code refused with ${result}`);
 }
 
-/** All fragments of a slab in one buffer, those missing rebuilt from any `data` of them. */
+/** All fragments of a slab, or the same parts of each, in one buffer; those missing rebuilt from any `data` of them. */
 function complete(fragments: readonly (Uint8Array | undefined)[], { data, parity }: Scheme): Uint8Array {
-  const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
+  const length = fragments.find((fragment) => fragment !== undefined)?.length ?? 0;
+  const shards = new Uint8Array((data + parity) * length);
   const present = fragments.map((fragment, i) => {
-    if (fragment !== undefined) shards.set(fragment, i * FRAGMENT_BYTES);
+    if (fragment !== undefined) shards.set(fragment, i * length);
     return fragment !== undefined;
   });
   if (present.filter(Boolean).length < data)
@@ -73,22 +87,30 @@ function split(shards: Uint8Array): CodedSlab {
   return { fragments, roots: fragments.map(fragmentRoot) };
 }
 
-function perform(task: SlabTask): { coded: CodedSlab } | { plain: Uint8Array } {
-  const { data, parity } = task.scheme;
+function perform(task: SlabTask): { coded: CodedSlab } | { bytes: Uint8Array } {
   switch (task.kind) {
     case 'encode': {
+      const { data, parity } = task.scheme;
       const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
       encryptSlab(task.plain, task.key, shards);
       check(encoder.encode(shards, data, parity));
       return { coded: split(shards) };
     }
     case 'decode':
-      return { plain: decryptSlab(complete(task.fragments, task.scheme), task.key, task.length) };
+      return { bytes: decryptSlab(complete(task.fragments, task.scheme), task.key, task.length) };
     case 'rebuild': {
+      const { data, parity } = task.scheme;
       const shards = complete(task.fragments, task.scheme);
       check(encoder.encode(shards, data, parity));
       return { coded: split(shards) };
     }
+    case 'restore': {
+      const shards = complete(task.parts, task.scheme);
+      const length = shards.length / task.parts.length;
+      return { bytes: shards.slice(task.index * length, (task.index + 1) * length) };
+    }
+    case 'decrypt':
+      return { bytes: decryptSlab(task.cipherText, task.key, task.length, task.first) };
     default:
       return task satisfies never;
   }
@@ -98,7 +120,7 @@ parentPort?.on('message', ({ id, task }: { id: number; task: SlabTask }) => {
   try {
     const result = perform(task);
     const transfer =
-      'plain' in result ? [result.plain.buffer] : result.coded.fragments.map((fragment) => fragment.buffer);
+      'bytes' in result ? [result.bytes.buffer] : result.coded.fragments.map((fragment) => fragment.buffer);
     parentPort?.postMessage({ id, ...result }, transfer as ArrayBuffer[]);
   } catch (error) {
     const code = error instanceof MarketError ? error.code : 'damaged';

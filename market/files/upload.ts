@@ -28,6 +28,7 @@ export async function upload(source: AsyncIterable<Uint8Array>, options: UploadO
   const hash = createHash('sha256');
   const slabs: Promise<Slab>[] = [];
   const open = new Set<Promise<Slab>>();
+  let failure: { readonly error: unknown } | undefined;
   let sizeBytes = 0;
   let sentBytes = 0;
   let parts: Uint8Array[] = [];
@@ -38,6 +39,7 @@ export async function upload(source: AsyncIterable<Uint8Array>, options: UploadO
     parts = [];
     gathered = 0;
     while (open.size >= SLABS_IN_FLIGHT) await Promise.race(open);
+    if (failure !== undefined) throw failure.error;
     const task = sendSlab(plain, wrap, scheme, pool, options.place).then((slab) => {
       sentBytes += slab.length;
       options.onProgress(sentBytes);
@@ -45,10 +47,12 @@ export async function upload(source: AsyncIterable<Uint8Array>, options: UploadO
     });
     open.add(task);
     slabs.push(task);
-    // A failure surfaces where the slab is awaited; here it only frees the place.
     void task.then(
       () => open.delete(task),
-      () => open.delete(task),
+      (error: unknown) => {
+        open.delete(task);
+        failure ??= { error };
+      },
     );
   };
 

@@ -7,7 +7,7 @@ import { type ContractId, type Hash, hashId, idBytes, type NodeId } from '../../
 import { FRAGMENT_BYTES, fragmentRoot, leafHash, verifyMerkleProof } from '../../ledger/merkle.ts';
 import { pairKey } from '../../ledger/state/contract-due.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
-import { PAIRS } from '../../ledger/state/entities.ts';
+import { PAIRS, type StorageContract } from '../../ledger/state/entities.ts';
 import { type StorageOffer, type StorageTerms, termsDigest } from '../../ledger/transaction.ts';
 import { LedgerWorld, type Person } from '../../test/support/ledger-world.ts';
 import { MemoryShelf, MemoryStore } from '../../test/support/memory-storage.ts';
@@ -15,6 +15,7 @@ import { MarketError, type MarketErrorCode } from '../errors.ts';
 import { commitmentOf } from '../fragment-list.ts';
 import type { MarketLedger } from '../interfaces.ts';
 import { Host, PENDING_BYTES_MAX } from './host.ts';
+import { PROPOSALS_MAX, Proposals } from './proposals.ts';
 import { scrub } from './scrub.ts';
 
 const OFFER: StorageOffer = {
@@ -224,21 +225,136 @@ test('a host does not give what a disk made of a fragment for the fragment', asy
   await refuses('not-synced', () => host.prove(id, 7, [0]));
 });
 
-test('what is signed and never comes to the ledger does not pile up', async () => {
-  const roots: Hash[] = [];
-  for (let i = 0; i < 40; i++) {
+test('what was signed is kept as long as the ledger would take it, however late that is', async () => {
+  const fragments = Array.from({ length: 20 }, fragment);
+  const signed: { terms: StorageTerms; hostSignature: Uint8Array; root: Hash }[] = [];
+  for (const { root, bytes } of fragments) {
+    await host.storeFragment(renter.accountId, root, bytes);
+    const terms = termsOver([root]);
+    signed.push({ terms, root, hostSignature: await host.signTerms(renter.accountId, terms, [root]) });
+  }
+  nowMs += 26 * 3_600_000;
+  assert.equal(await host.sweep(), 0);
+  const [first] = signed as [(typeof signed)[0]];
+  const { ids, refused } = world.block([
+    [renter, { kind: 'storage.open', ...first.terms, hostSignature: first.hostSignature }],
+  ]);
+  assert.equal(refused[0], undefined);
+  const id = ids[0] as ContractId;
+  // A sweep finds the contract before the host was told of it, and when nothing else can come of what was signed.
+  world.turn();
+  world.turn();
+  assert.equal(await host.sweep(), 19);
+  await host.adopt(id, world.contract(id) as never);
+  assert.equal((await host.prove(id, 0, [7])).length, 1);
+  assert.deepEqual(await store.range('proposed/'), []);
+});
+
+test('a renter cannot have more and more signed and take none of it to the ledger', async () => {
+  const { root } = fragment();
+  const owner = 'someone';
+  const proposals = new Proposals(store, { period: () => 1, contract: () => undefined });
+  for (let i = 0; i < PROPOSALS_MAX; i++)
+    await proposals.keep(owner, `${i}`.padStart(64, '0') as Hash, [root], { kind: 'terms', startPeriod: 1 });
+  await refuses('bad-terms', () =>
+    proposals.keep(owner, 'f'.repeat(64) as Hash, [root], { kind: 'terms', startPeriod: 1 }),
+  );
+  await proposals.keep(owner, '0'.repeat(64) as Hash, [root], { kind: 'terms', startPeriod: 2 });
+});
+
+test('a fragment that is being deleted is not signed for, and can come again', async () => {
+  const { root, bytes } = fragment();
+  await host.storeFragment(renter.accountId, root, bytes);
+  nowMs = 3_600_000;
+  const remove = shelf.remove.bind(shelf);
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let reached = (): void => undefined;
+  const removing = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  shelf.remove = async (roots) => {
+    reached();
+    await held;
+    return remove(roots);
+  };
+  const sweeping = host.sweep();
+  await removing;
+  await refuses('bad-terms', () => host.signTerms(renter.accountId, termsOver([root]), [root]));
+  const again = host.storeFragment(renter.accountId, root, bytes);
+  release();
+  assert.equal(await sweeping, 1);
+  await again;
+  assert(shelf.has(root));
+  await host.signTerms(renter.accountId, termsOver([root]), [root]);
+});
+
+test('what an upload over a slow line sent long ago is kept while more of it comes', async () => {
+  const old = fragment();
+  await host.storeFragment(renter.accountId, old.root, old.bytes);
+  for (let minutes = 10; minutes <= 60; minutes += 10) {
+    nowMs = minutes * 60_000;
     const { root, bytes } = fragment();
     await host.storeFragment(renter.accountId, root, bytes);
-    roots.push(root);
-    nowMs++;
-    await host.signTerms(renter.accountId, termsOver([root]), [root]);
+    assert.equal(await host.sweep(), 0);
   }
-  const proposed = await store.range('proposed/');
-  assert(proposed.length <= 16);
-  assert(
-    proposed.some(({ key }) => key.endsWith(roots.at(-1) as string)),
-    'the newest is kept',
-  );
+  nowMs += 16 * 60_000;
+  assert.equal(await host.sweep(), 7);
+});
+
+test('a crash between note and fragment leaves no bytes counted against the renter', async () => {
+  await store.write([
+    { key: `pending/${'7'.repeat(64)}`, value: new TextEncoder().encode(renter.accountId) },
+  ]);
+  const again = new Host({ ledger: viewOf(owner), shelf, store, nodeSecret: owner.nodeSecret, now: () => 0 });
+  await again.open();
+  assert.deepEqual(await store.range('pending/'), []);
+});
+
+test('a host whose ledger is fetched again from the beginning keeps its newest agreements and deletes nothing', async () => {
+  const { id, roots } = await contract(2);
+  const old = world.contract(id) as StorageContract;
+  const more = fragment();
+  await host.storeFragment(renter.accountId, more.root, more.bytes);
+  world.turn();
+  const list = [...roots, more.root];
+  const { root, leafCount } = commitmentOf(list);
+  const revision = {
+    ...{ contractId: id, revision: 1, root, leafCount, endPeriod: old.endPeriod },
+    addedEscrowGrains: grains(20_000),
+    addedCollateralGrains: grains(0),
+  };
+  const hostSignature = await host.signRevision(renter.accountId, revision, [more.root], []);
+  const { refused } = world.block([[renter, { kind: 'storage.revise', ...revision, hostSignature }]]);
+  assert.equal(refused[0], undefined);
+  await host.adopt(id, world.contract(id) as StorageContract);
+  world.turn();
+  await host.sweep();
+
+  const view = viewOf(owner);
+  const early = new Host({
+    ledger: { ...view, period: () => 0, contract: () => undefined, contractsOf: async () => [] },
+    shelf,
+    store,
+    nodeSecret: owner.nodeSecret,
+    now: () => nowMs,
+  });
+  await early.open();
+  nowMs += 100 * world.rules.parameters.periodMs;
+  assert.equal(await early.sweep(), 0);
+  await early.adopt(id, old);
+  assert.equal((await host.prove(id, 1, [2_100])).length, 1);
+});
+
+test('bytes that a renter never got are forgiven, a little with every receipt', async () => {
+  const { id, roots } = await contract(1);
+  for (let read = 0; read < 20; read++) await host.readFragment(renter.accountId, roots[0] as Hash);
+  await host.agreeEgress(id, 2 * FRAGMENT_BYTES);
+  assert.equal(host.egressBytes(id), 4 * FRAGMENT_BYTES);
+  await host.agreeEgress(id, 3 * FRAGMENT_BYTES);
+  assert.equal(host.egressBytes(id), 3 * FRAGMENT_BYTES);
 });
 
 test('what a contract covered is kept for a while after it is over', async () => {

@@ -26,10 +26,15 @@ import {
   termsDigest,
 } from '../../ledger/transaction.ts';
 import { MarketError } from '../errors.ts';
+import { ALL_FRAMES, type Frames, isFrames, sealFrames } from '../files/frames.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
-import { jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
+import type { KeyValues, MarketLedger } from '../interfaces.ts';
+import { Tally } from '../tally.ts';
+import { Pending } from './pending.ts';
+import { Proposals, type Validity } from './proposals.ts';
 import { damagedRoots, isFragment, type ScrubOutcome, scrub } from './scrub.ts';
 import type { FragmentShelf } from './shelf.ts';
+import { Sweep } from './sweep.ts';
 
 /**
  * What a host agrees to. Fragments first, contract after: it keeps what a renter sends for a while, signs terms only over
@@ -38,13 +43,12 @@ import type { FragmentShelf } from './shelf.ts';
 
 /** Bytes that a renter may have at this host without a contract over them. */
 export const PENDING_BYTES_MAX = 256 * 1_048_576;
-/** What no contract covers is kept this long. */
-const PENDING_MS = 15 * 60_000;
-/** Fragments of a contract that is over are kept this long: a renter who comes back late may take up a new one over them. */
-const GRACE_PERIODS = 6;
+/**
+ * Bytes served that a renter did not count and is forgiven with each period's receipt: answers that never arrived. Without
+ * it they would add up until the escrow seems to be used up.
+ */
+const EGRESS_FORGIVEN_BYTES = 16 * FRAGMENT_BYTES;
 const CHALLENGE_LEAVES_MAX = 16;
-/** Terms, or revisions of a contract, that may be signed and not on the ledger; a renter needs one at a time. */
-const PROPOSALS_MAX = 16;
 /** Periods that a renter may be ahead of this host, in what both know of the ledger. */
 const PERIODS_AHEAD = 1;
 /** Roots of one request: a revision over more comes in several. */
@@ -74,13 +78,13 @@ export class Host {
   readonly #store: KeyValues;
   readonly #nodeSecret: Uint8Array;
   readonly #now: () => number;
-  /** Bytes that are being received, by renter. */
-  readonly #receiving = new Map<AccountId, number>();
-  /** Fragments without a contract: who sent them. */
-  readonly #pending = new Map<Hash, AccountId>();
+  readonly #pending: Pending;
+  readonly #proposals: Proposals;
+  readonly #sweep: Sweep;
   /** Members of the newest list of a contract, loaded when first asked. */
   readonly #members = new Map<ContractId, ReadonlySet<Hash>>();
-  readonly #egress = new Map<ContractId, number>();
+  /** Bytes served under a contract, as far as its renter is to pay for them. */
+  readonly #egress: Tally<ContractId>;
 
   constructor(options: HostOptions) {
     this.#ledger = options.ledger;
@@ -88,16 +92,26 @@ export class Host {
     this.#store = options.store;
     this.#nodeSecret = options.nodeSecret;
     this.#now = options.now;
+    const { ledger, shelf, store, now } = options;
+    this.#pending = new Pending(shelf, store, now);
+    this.#proposals = new Proposals(store, ledger);
+    this.#egress = new Tally(store, 'egress/');
+    this.#sweep = new Sweep({
+      ...{ ledger, shelf, store, now },
+      pending: this.#pending,
+      proposals: this.#proposals,
+      adoptAll: () => this.#adoptAll(),
+    });
   }
 
   /** Takes up what was agreed before a restart. */
   async open(): Promise<void> {
-    for (const { key, value } of await this.#store.range('pending/')) {
-      this.#pending.set(key.slice('pending/'.length) as Hash, new TextDecoder().decode(value) as AccountId);
-    }
-    for (const { key, value } of await this.#store.range('egress/')) {
-      this.#egress.set(key.slice('egress/'.length) as ContractId, Number(new TextDecoder().decode(value)));
-    }
+    await this.#pending.open();
+    await this.#egress.open();
+    await this.#adoptAll();
+  }
+
+  async #adoptAll(): Promise<void> {
     for (const { id, contract } of await this.#ledger.contractsOf('host')) await this.adopt(id, contract);
   }
 
@@ -105,12 +119,6 @@ export class Host {
     const offer = this.#ledger.ownOffer();
     if (offer === undefined) throw new MarketError('not-offering', 'this node does not offer storage');
     return offer;
-  }
-
-  #pendingBytes(renter: AccountId): number {
-    let count = 0;
-    for (const who of this.#pending.values()) if (who === renter) count++;
-    return count * FRAGMENT_BYTES + (this.#receiving.get(renter) ?? 0);
   }
 
   /** Keeps a fragment for a renter; on disk when it resolves. Throws MarketError with the reason of a refusal. */
@@ -122,7 +130,7 @@ export class Host {
         `expected a fragment of ${FRAGMENT_BYTES} bytes, got ${bytes.length}`,
       );
     if (this.#shelf.roomBytes < FRAGMENT_BYTES) throw new MarketError('no-room', 'this host is full');
-    const pending = this.#pendingBytes(renter);
+    const pending = this.#pending.bytes(renter);
     if (pending + FRAGMENT_BYTES > PENDING_BYTES_MAX) {
       throw new MarketError(
         'too-many-bytes-in-flight',
@@ -136,37 +144,41 @@ export class Host {
     if (this.#ledger.balanceGrains(renter) < price * BigInt(offer.periodsMin)) {
       throw new MarketError('renter-out-of-escrow', 'the renter cannot pay for what it sends');
     }
-    this.#receiving.set(renter, (this.#receiving.get(renter) ?? 0) + FRAGMENT_BYTES);
+    this.#pending.count(renter, FRAGMENT_BYTES);
     try {
       if (!isFragment(bytes, root))
         throw new MarketError('wrong-root', 'the bytes are not those of the fragment');
-      const known = this.#shelf.has(root);
-      if (!known)
-        await this.#store.write([{ key: `pending/${root}`, value: new TextEncoder().encode(renter) }]);
+      await this.#sweep.settled(root);
+      const known = this.#shelf.has(root) && this.#pending.sender(root) === undefined;
       await this.#shelf.put(root, bytes);
-      if (!known) this.#pending.set(root, renter);
+      await this.#pending.came(root, renter, known);
     } finally {
-      this.#receiving.set(renter, (this.#receiving.get(renter) ?? 0) - FRAGMENT_BYTES);
+      this.#pending.count(renter, -FRAGMENT_BYTES);
     }
   }
 
-  /** The bytes of a fragment that a contract of the renter covers, or that it sent just now; counted as egress. */
-  async readFragment(renter: AccountId, root: Hash): Promise<Uint8Array> {
+  /**
+   * A fragment that a contract of the renter covers, or that it sent just now, or some of its frames, see `sealFrames`;
+   * counted as egress. Throws MarketError.
+   */
+  async readFragment(renter: AccountId, root: Hash, frames: Frames = ALL_FRAMES): Promise<Uint8Array> {
+    if (!isFrames(frames)) throw new MarketError('bad-range', 'expected frames of a fragment');
     const live = this.#ledger.contractBetween(renter, this.#ledger.nodeId);
     const covered = live !== undefined && this.#membersOf(live.id, live.contract).has(root);
-    if (!covered && this.#pending.get(root) !== renter)
+    if (!covered && this.#pending.sender(root) !== renter)
       throw new MarketError('contract-unknown', 'no contract of this renter covers the fragment');
     if (live !== undefined) this.#checkEgress(live.id, live.contract);
-    const bytes = await this.#shelf.get(root);
+    const fragment = await this.#shelf.get(root);
     const suspect = this.#store.get(`damaged/${root}`) !== undefined;
-    if (bytes === undefined || (suspect && !isFragment(bytes, root)))
+    if (fragment === undefined || (suspect && !isFragment(fragment, root)))
       throw new MarketError('not-found', 'this host lost the fragment');
-    if (live !== undefined) await this.#countEgress(live.id, bytes.length);
+    const bytes = frames.count === ALL_FRAMES.count ? fragment : sealFrames(fragment, frames);
+    if (live !== undefined) await this.#egress.set(live.id, this.#egress.get(live.id) + bytes.length);
     return bytes;
   }
 
   #checkEgress(id: ContractId, contract: StorageContract): void {
-    const unpaid = Math.max(0, (this.#egress.get(id) ?? 0) + FRAGMENT_BYTES - contract.egressBytes);
+    const unpaid = Math.max(0, this.#egress.get(id) + FRAGMENT_BYTES - contract.egressBytes);
     const free = contract.escrowGrains - reservedStorageGrains(contract);
     if (egressPrice(contract.egressGrainsPerGiB, unpaid) > free) {
       throw new MarketError(
@@ -176,15 +188,16 @@ export class Host {
     }
   }
 
-  async #countEgress(id: ContractId, bytes: number): Promise<void> {
-    const total = (this.#egress.get(id) ?? 0) + bytes;
-    this.#egress.set(id, total);
-    await this.#store.write([{ key: `egress/${id}`, value: new TextEncoder().encode(String(total)) }]);
+  /** Bytes served under a contract since it opened, as far as its renter is to pay for them. */
+  egressBytes(id: ContractId): number {
+    return this.#egress.get(id);
   }
 
-  /** Bytes served under a contract since it opened. */
-  egressBytes(id: ContractId): number {
-    return this.#egress.get(id) ?? 0;
+  /** The receipt of one more period was taken: a little that its renter did not count is forgiven. */
+  async agreeEgress(id: ContractId, receiptBytes: number): Promise<void> {
+    const served = this.#egress.get(id);
+    if (served > receiptBytes)
+      await this.#egress.set(id, Math.max(receiptBytes, served - EGRESS_FORGIVEN_BYTES));
   }
 
   #checkPrices(
@@ -203,7 +216,7 @@ export class Host {
   }
 
   #checkHeld(list: FragmentList): void {
-    const missing = list.filter((root) => !this.#shelf.has(root)).length;
+    const missing = this.#sweep.holds(list);
     if (missing > 0) throw new MarketError('bad-terms', `${missing} of the fragments are not at this host`);
   }
 
@@ -235,7 +248,7 @@ export class Host {
     this.#checkCollateral(terms.collateralGrains, storage, offer);
     this.#checkCommitment(added, terms);
     this.#checkHeld(added);
-    await this.#propose(`${renter}`, terms.root, added);
+    await this.#proposals.keep(renter, terms.root, added, { kind: 'terms', startPeriod: terms.startPeriod });
     return sign(termsDigest(this.#ledger.chainId, renter, terms), this.#nodeSecret);
   }
 
@@ -294,7 +307,12 @@ export class Host {
     const list = revisedList(this.#list(revision.contractId, contract.revision), added, removed);
     this.#checkCommitment(list, revision);
     this.#checkHeld(added);
-    await this.#propose(revision.contractId, revision.root, list);
+    const validity: Validity = {
+      kind: 'revision',
+      contractId: revision.contractId,
+      revision: revision.revision,
+    };
+    await this.#proposals.keep(revision.contractId, revision.root, list, validity);
     return sign(revisionDigest(this.#ledger.chainId, revision), this.#nodeSecret);
   }
 
@@ -310,24 +328,10 @@ export class Host {
         'bad-terms',
         `expected at least the ${contract.egressBytes} bytes of the last receipt`,
       );
+    const served = this.#egress.get(contractId);
+    if (egressBytes < served - EGRESS_FORGIVEN_BYTES)
+      throw new MarketError('bad-terms', `expected about the ${served} bytes that were got`);
     return sign(closeDigest(this.#ledger.chainId, contractId, egressBytes), this.#nodeSecret);
-  }
-
-  /** Keeps what is signed until the ledger says whether it holds; of one owner the newest few. */
-  async #propose(owner: string, root: Hash, list: FragmentList): Promise<void> {
-    const before = (await this.#store.range(`proposed-at/${owner}/`)).map(({ key }) => ({
-      name: key.slice('proposed-at/'.length),
-      atMs: readJson<number>(this.#store, key) ?? 0,
-    }));
-    const old = before.sort((a, b) => b.atMs - a.atMs).slice(PROPOSALS_MAX - 1);
-    await this.#store.write([
-      ...old.flatMap(({ name }) => [
-        { key: `proposed/${name}`, value: undefined },
-        { key: `proposed-at/${name}`, value: undefined },
-      ]),
-      { key: `proposed/${owner}/${root}`, value: encodeList(list) },
-      { key: `proposed-at/${owner}/${root}`, value: jsonValue(this.#now()) },
-    ]);
   }
 
   #list(id: ContractId, revision: number): FragmentList {
@@ -346,21 +350,21 @@ export class Host {
 
   /** What the ledger says of a contract is now so: proposed lists become lists, those no period can ask for go. */
   async adopt(id: ContractId, contract: StorageContract): Promise<void> {
-    const changes: { key: string; value: Uint8Array | undefined }[] = [];
+    const changes: { readonly key: string; readonly value: Uint8Array | undefined }[] = [];
     for (const { revision, root, leafCount } of contract.roots) {
       if (leafCount === 0 || this.#store.get(`list/${id}/${revision}`) !== undefined) continue;
       const owner = revision === 0 ? contract.renterId : id;
-      const proposed = this.#store.get(`proposed/${owner}/${root}`);
+      const proposed = this.#proposals.list(owner, root);
       if (proposed === undefined) continue;
-      changes.push({ key: `list/${id}/${revision}`, value: proposed });
-      for (const fragment of decodeList(proposed)) {
-        if (!this.#pending.delete(fragment)) continue;
-        changes.push({ key: `pending/${fragment}`, value: undefined });
-      }
+      changes.push({ key: `list/${id}/${revision}`, value: encodeList(proposed) });
+      for (const fragment of proposed) changes.push(...this.#pending.drop(fragment));
     }
-    const kept = new Set(contract.roots.map(({ revision }) => `list/${id}/${revision}`));
-    for (const { key } of await this.#store.range(`list/${id}/`))
-      if (!kept.has(key)) changes.push({ key, value: undefined });
+    const kept = new Set(contract.roots.map(({ revision }) => revision));
+    for (const { key } of await this.#store.range(`list/${id}/`)) {
+      const revision = Number(key.split('/')[2]);
+      // Newer ones are of a time that a ledger which is fetched again has not reached.
+      if (!kept.has(revision) && revision < contract.revision) changes.push({ key, value: undefined });
+    }
     this.#members.delete(id);
     await this.#store.write(changes);
   }
@@ -368,11 +372,8 @@ export class Host {
   /** A contract is over: nothing is read under it any more; its fragments follow when a sweep finds it long over. */
   async forget(id: ContractId): Promise<void> {
     this.#members.delete(id);
-    this.#egress.delete(id);
-    await this.#store.write([
-      { key: `egress/${id}`, value: undefined },
-      { key: `receipt/${id}`, value: undefined },
-    ]);
+    await this.#egress.set(id, undefined);
+    await this.#store.write([{ key: `receipt/${id}`, value: undefined }]);
   }
 
   /** The leaves of a contract and their paths to the root of that revision. Throws MarketError. */
@@ -428,52 +429,8 @@ export class Host {
     return (await damagedRoots(this.#store)).size;
   }
 
-  /**
-   * Deletes what no contract that is live or was a while ago, no fresh proposal and no fresh arrival speaks of. Gives the
-   * number of fragments.
-   */
-  async sweep(): Promise<number> {
-    const before = this.#now() - PENDING_MS;
-    const stale: { key: string; value: undefined }[] = [];
-    const spoken = new Set<Hash>();
-    const over = await this.#over();
-    for (const { key, value } of await this.#store.range('list/')) {
-      const id = key.split('/')[1] as ContractId;
-      if (over.get(id) === 'long ago')
-        stale.push({ key, value: undefined }, { key: `over/${id}`, value: undefined });
-      else for (const root of decodeList(value)) spoken.add(root);
-    }
-    for (const { key } of await this.#store.range('proposed-at/')) {
-      const name = key.slice('proposed-at/'.length);
-      if ((readJson<number>(this.#store, key) ?? 0) < before)
-        stale.push({ key, value: undefined }, { key: `proposed/${name}`, value: undefined });
-      else
-        for (const root of decodeList(this.#store.get(`proposed/${name}`) ?? new Uint8Array(0)))
-          spoken.add(root);
-    }
-    const gone = [...this.#shelf.roots()].filter(
-      (root) => !spoken.has(root) && (this.#shelf.storedMs(root) ?? 0) < before,
-    );
-    for (const root of gone)
-      if (this.#pending.delete(root)) stale.push({ key: `pending/${root}`, value: undefined });
-    await this.#store.write(stale);
-    await this.#shelf.remove(gone);
-    return gone.length;
-  }
-
-  /** Contracts that are over and still have a list here, and since when: the grace counts from the first sweep that sees it. */
-  async #over(): Promise<ReadonlyMap<ContractId, 'lately' | 'long ago'>> {
-    const live = new Set((await this.#ledger.contractsOf('host')).map(({ id }) => id));
-    const graceMs = GRACE_PERIODS * this.#ledger.parameters.periodMs;
-    const over = new Map<ContractId, 'lately' | 'long ago'>();
-    for (const { key } of await this.#store.range('list/')) {
-      const id = key.split('/')[1] as ContractId;
-      if (live.has(id) || over.has(id)) continue;
-      const sinceMs = readJson<number>(this.#store, `over/${id}`);
-      over.set(id, sinceMs !== undefined && this.#now() - sinceMs >= graceMs ? 'long ago' : 'lately');
-      if (sinceMs === undefined)
-        await this.#store.write([{ key: `over/${id}`, value: jsonValue(this.#now()) }]);
-    }
-    return over;
+  /** Deletes what nothing speaks of; gives the number of fragments. */
+  sweep(): Promise<number> {
+    return this.#sweep.run();
   }
 }

@@ -9,9 +9,10 @@ export interface CleaningOptions {
   readonly link: Pick<HostLink, 'reachable'>;
   readonly contractor: Contractor;
   readonly arrivals: Arrivals;
-  manifests(): Promise<readonly Manifest[]>;
+  /** Those whose fragments are needed. */
+  manifests(): AsyncIterable<Manifest>;
   /** Bytes got under a contract so far. */
-  egressBytes(id: ContractId): Promise<number>;
+  egressBytes(id: ContractId): number;
 }
 
 /**
@@ -37,14 +38,14 @@ export function takeOutGarbage(options: CleaningOptions): Promise<number> {
       }
     }
     const needed = new Set<string>();
-    for (const { slabs } of await manifests())
+    for await (const { slabs } of manifests())
       for (const { fragments } of slabs)
         for (const { host, root } of fragments) needed.add(nameOf(host, root));
     // From here to the wishes nothing waits: what arrives later is added after it was taken out.
     const taking = kept.map(async ({ id, host, list }) => {
       const garbage = list.filter((root) => !needed.has(nameOf(host, root)) && !arrivals.has(host, root));
       if (garbage.length > 0) await contractor.commit(host, [], garbage);
-      else if (list.length === 0) await contractor.close(host, await egressBytes(id));
+      else if (list.length === 0) await contractor.close(host, egressBytes(id));
       return garbage.length;
     });
     let count = 0;

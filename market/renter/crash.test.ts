@@ -21,7 +21,7 @@ const fresh = async (): Promise<{ renter: MarketNode; world: MarketWorld }> => {
 async function sound(where: string): Promise<void> {
   const { renter } = world as MarketWorld;
   assert.deepEqual(await world?.orphans(renter), [], `${where}: paid for nothing`);
-  for (const { slabs } of await renter.files.list())
+  for await (const { slabs } of renter.files.all())
     for (const { fragments } of slabs)
       for (const { host, root } of fragments)
         assert(

@@ -1,15 +1,17 @@
 import type { ContractId, NodeId } from '../../ledger/ids.ts';
 import { codeOf, MarketError } from '../errors.ts';
-import { download, type FragmentSource } from '../files/download.ts';
+import { DOUBTFUL, download, type FragmentSource } from '../files/download.ts';
 import { type Manifest, normalName, slabKeyWrap } from '../files/manifest.ts';
 import { defaultScheme, type Scheme } from '../files/scheme.ts';
 import type { SlabCoder } from '../files/slab-pool.ts';
 import { upload } from '../files/upload.ts';
-import { type HostLink, jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
+import type { HostLink, KeyValues, MarketLedger } from '../interfaces.ts';
+import { Tally } from '../tally.ts';
 import { Arrivals } from './arrivals.ts';
 import { takeOutGarbage } from './cleaning.ts';
 import type { Contractor } from './contractor.ts';
 import type { HostBook } from './host-book.ts';
+import { Manifests } from './manifests.ts';
 import { Placement } from './placement.ts';
 import { isExtensible, isRenewalDue } from './renewal.ts';
 import { type RepairOptions, repairFile } from './repair.ts';
@@ -49,27 +51,40 @@ export class FileStore {
   /** Names that are being written. */
   readonly #busy = new Set<string>();
   readonly #repairing = new Set<string>();
-  readonly #egress = new Map<ContractId, number>();
+  /** Files as they were when somebody began to read them, and who still does. */
+  readonly #reading = new Set<{ readonly manifest: Manifest }>();
+  readonly #manifests: Manifests;
+  /** Bytes got under a contract since it opened. */
+  readonly #egress: Tally<ContractId>;
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
+    this.#manifests = new Manifests(options.store);
+    this.#egress = new Tally(options.store, 'egress-in/');
     this.#wrap = slabKeyWrap(options.filesSecret);
   }
 
   async open(): Promise<void> {
-    const { store } = this.#options;
-    for (const { key, value } of await store.range('egress-in/')) {
-      this.#egress.set(key.slice('egress-in/'.length) as ContractId, Number(new TextDecoder().decode(value)));
-    }
+    await this.#manifests.open();
+    await this.#egress.open();
   }
 
   manifest(name: string): Manifest | undefined {
-    return readJson<Manifest>(this.#options.store, `manifest/${normalName(name)}`);
+    return this.#manifests.get(normalName(name));
   }
 
-  async list(): Promise<readonly Manifest[]> {
-    const rows = await this.#options.store.range('manifest/');
-    return rows.map(({ value }) => JSON.parse(new TextDecoder().decode(value)) as Manifest);
+  /** Files behind the one named `after`, in the order of the bytes of their names. */
+  page(after: string | undefined, limit: number): Promise<readonly Manifest[]> {
+    return this.#manifests.page(after, limit);
+  }
+
+  all(): AsyncGenerator<Manifest> {
+    return this.#manifests.all();
+  }
+
+  /** Bytes that all files take at hosts. */
+  get storedBytes(): number {
+    return this.#manifests.storedBytes;
   }
 
   #wanted(name: string): Manifest {
@@ -89,7 +104,7 @@ export class FileStore {
     options: { scheme?: Scheme | undefined; overwrite?: boolean; onProgress?(sentBytes: number): void } = {},
   ): Promise<Manifest> {
     const name = normalName(givenName);
-    const { store, ledger, link, book, pool } = this.#options;
+    const { ledger, link, book, pool } = this.#options;
     if (options.overwrite === false && this.manifest(name) !== undefined)
       throw new MarketError('exists', `there is a file "${name}" already`);
     if (this.#busy.has(name))
@@ -120,11 +135,12 @@ export class FileStore {
           candidates: async () => candidates.filter(({ nodeId }) => !refused.has(nodeId)),
           alive: (host) => !refused.has(host) && this.alive(host),
           manifest: () => manifest,
-          write: async (repaired) => {
-            manifest = repaired;
+          change: async (next) => {
+            manifest = next(manifest) ?? manifest;
+            return manifest;
           },
         });
-      await store.write([{ key: `manifest/${name}`, value: jsonValue(manifest) }]);
+      await this.#manifests.change(name, () => manifest);
       return manifest;
     } finally {
       this.#busy.delete(name);
@@ -132,25 +148,43 @@ export class FileStore {
     }
   }
 
-  /** The bytes from `from` to `to` (exclusive); the whole file by default. Throws MarketError `not-found` at once, others while reading. */
+  /**
+   * The bytes from `from` to `to` (exclusive); the whole file by default. What is removed or replaced meanwhile is read to
+   * its end. Throws MarketError `not-found` at once, others while reading.
+   */
   read(name: string, from?: number, to?: number): AsyncGenerator<Uint8Array> {
-    return download(this.#wanted(name), this.#wrap, this.#options.pool, this.source(), from, to);
+    return this.#read(this.#wanted(name), from, to);
   }
 
+  async *#read(manifest: Manifest, from?: number, to?: number): AsyncGenerator<Uint8Array> {
+    const reader = { manifest };
+    this.#reading.add(reader);
+    try {
+      const moved = (): Manifest | undefined => {
+        const now = this.manifest(manifest.name);
+        return now?.createdMs === manifest.createdMs && now.contentHash === manifest.contentHash
+          ? now
+          : undefined;
+      };
+      yield* download(manifest, this.#wrap, this.#options.pool, this.source(), { from, to, moved });
+    } finally {
+      this.#reading.delete(reader);
+    }
+  }
+
+  /** Throws MarketError `not-found`. */
   async remove(name: string): Promise<void> {
     const manifest = this.#wanted(name);
-    await this.#options.store.write([{ key: `manifest/${manifest.name}`, value: undefined }]);
+    await this.#manifests.change(manifest.name, () => undefined);
   }
 
   /** Where fragments come from: best hosts first; liars are remembered. */
   source(): FragmentSource {
     const { link, book } = this.#options;
     return {
-      fetch: async ({ host, root }) => {
+      fetch: async ({ host, root }, frames) => {
         try {
-          const bytes = await link.fetchFragment(host, root);
-          this.#countEgress(host, bytes.length);
-          return bytes;
+          return await link.fetchFragment(host, root, frames);
         } catch (error) {
           // It says itself that it has not got what it is paid for.
           if (codeOf(error) === 'not-found') await book.suspend(host, 'lost-data');
@@ -160,30 +194,30 @@ export class FileStore {
       rank: ({ host }) => {
         const notes = book.notes(host);
         return (
-          (link.reachable(host) ? 0 : 100_000) +
-          (notes.suspended === undefined ? 0 : 10_000) +
-          Math.round(notes.latencyMs / DOWNLOAD_MS_GUESS)
+          (link.reachable(host) ? 0 : 10 * DOUBTFUL) +
+          (notes.suspended === undefined ? 0 : DOUBTFUL) +
+          Math.min(DOUBTFUL - 1, Math.round(notes.latencyMs / DOWNLOAD_MS_GUESS))
         );
       },
-      onBad: ({ host }, why) => {
-        if (why === 'lied') void book.suspend(host, 'lied');
+      onGood: ({ host }, bytes) => this.#countEgress(host, bytes),
+      onBad: async ({ host }, why) => {
+        if (why === 'lied') await book.suspend(host, 'lied').catch(() => undefined);
       },
     };
   }
 
-  #countEgress(host: NodeId, bytes: number): void {
+  /** On disk when it resolves, but where the disk is full: then it comes with the next. What was got is paid for. */
+  async #countEgress(host: NodeId, bytes: number): Promise<void> {
     const { ledger } = this.#options;
     const live = ledger.contractBetween(ledger.accountId, host);
-    if (live !== undefined) this.#egress.set(live.id, (this.#egress.get(live.id) ?? 0) + bytes);
+    if (live !== undefined)
+      await this.#egress.set(live.id, this.egressBytes(live.id) + bytes).catch(() => undefined);
   }
 
-  /** Bytes got under a contract so far; on disk when it resolves, so that receipts never go backwards. */
-  async egressBytes(id: ContractId): Promise<number> {
-    const bytes = this.#egress.get(id) ?? 0;
-    await this.#options.store.write([
-      { key: `egress-in/${id}`, value: new TextEncoder().encode(String(bytes)) },
-    ]);
-    return bytes;
+  /** Bytes got under a contract so far. */
+  egressBytes(id: ContractId): number {
+    const paid = this.#options.ledger.contract(id)?.egressBytes ?? 0;
+    return Math.max(this.#egress.get(id), paid);
   }
 
   /** Whether a host is thought to have what it was given, and to go on having it. */
@@ -221,7 +255,7 @@ export class FileStore {
    * MarketError `not-enough-hosts` or `not-enough-fragments`, or what hosts said, when something is left.
    */
   async repair(givenName: string): Promise<number> {
-    const { store, ledger, link, book } = this.#options;
+    const { ledger, link, book } = this.#options;
     const { name } = this.#wanted(givenName);
     if (this.#repairing.has(name)) return 0;
     this.#repairing.add(name);
@@ -231,7 +265,7 @@ export class FileStore {
         candidates: () => book.candidates(ledger, link),
         alive: (host) => this.alive(host),
         manifest: () => this.manifest(name),
-        write: (manifest) => store.write([{ key: `manifest/${name}`, value: jsonValue(manifest) }]),
+        change: (next) => this.#manifests.change(name, next),
       });
     } finally {
       this.#repairing.delete(name);
@@ -239,7 +273,7 @@ export class FileStore {
   }
 
   #repair(
-    what: Pick<RepairOptions, 'arrivals' | 'candidates' | 'alive' | 'manifest' | 'write'>,
+    what: Pick<RepairOptions, 'arrivals' | 'candidates' | 'alive' | 'manifest' | 'change'>,
   ): Promise<number> {
     const { ledger, link, contractor, pool, random } = this.#options;
     return repairFile({
@@ -254,15 +288,23 @@ export class FileStore {
   }
 
   /** Takes out of the contracts what no file needs, and closes those with nothing left. Resolves to the number of fragments taken out. */
-  clean(): Promise<number> {
+  async clean(): Promise<number> {
     const { ledger, link, contractor } = this.#options;
+    for (const id of this.#egress.ids())
+      if (ledger.contract(id) === undefined) await this.#egress.set(id, undefined);
     return takeOutGarbage({
       ledger,
       link,
       contractor,
       arrivals: this.#arrivals,
-      manifests: () => this.list(),
+      manifests: () => this.#needed(),
       egressBytes: (id) => this.egressBytes(id),
     });
+  }
+
+  /** All whose fragments are needed: files, and what of them was removed or replaced while it is read. */
+  async *#needed(): AsyncGenerator<Manifest> {
+    yield* this.all();
+    for (const { manifest } of this.#reading) yield manifest;
   }
 }

@@ -23,7 +23,7 @@ const healthy = (name: string) => world.renter.files.health(manifest(name)).stat
 /** Every fragment that a manifest names is under contract at its host, and nothing else is. */
 async function sound(): Promise<void> {
   const { renter } = world;
-  for (const { slabs } of await renter.files.list())
+  for await (const { slabs } of renter.files.all())
     for (const { fragments } of slabs)
       for (const { host, root } of fragments)
         assert(world.covered(renter, world.at(host)).includes(root), 'a fragment is under no contract');
@@ -84,7 +84,7 @@ test('a file that is removed while it is repaired stays removed', async () => {
   await world.until(stores, 'the repair to begin', 3);
   await world.finish(renter.files.remove('a'));
   await world.periods(8);
-  assert.deepEqual(await renter.files.list(), []);
+  assert.deepEqual(await renter.files.page(undefined, 1), []);
   await sound();
 });
 

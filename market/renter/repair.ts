@@ -24,7 +24,8 @@ export interface RepairOptions {
   source(): FragmentSource;
   /** The file as it is now; `undefined` when it was removed. */
   manifest(): Manifest | undefined;
-  write(manifest: Manifest): Promise<void>;
+  /** Puts what `next` makes of the file as it is then in its place; `undefined`, when it was removed, stays so. */
+  change(next: (now: Manifest | undefined) => Manifest | undefined): Promise<Manifest | undefined>;
 }
 
 /** A fragment that goes from a host that is gone to another. */
@@ -75,10 +76,9 @@ export async function repairFile(options: RepairOptions): Promise<number> {
         failed.add(host);
         failure ??= error;
       });
-      const now = options.manifest();
       // It may have been removed or replaced in the meantime: then nothing of it comes back.
+      const now = await options.change((file) => file && { ...file, slabs: moved(file.slabs, done) });
       if (now === undefined) return count;
-      await options.write({ ...now, slabs: moved(now.slabs, done) });
       count += done.length;
     } finally {
       arrival.end();
@@ -116,12 +116,9 @@ async function rebuild(
   // Throws before anything is fetched when there is no spare at all.
   let spares = chooseHosts(candidates, 1, random, avoid);
   const lost = slab.fragments.flatMap((from, index) => (alive(from.host) ? [] : [{ from, index }]));
-  const got = await fetchFragments(
-    slab,
-    scheme.data,
-    source(),
-    ({ host }) => !alive(host) && !link.reachable(host),
-  );
+  const got = await fetchFragments(slab, scheme.data, source(), {
+    skip: ({ host }) => !alive(host) && !link.reachable(host),
+  });
   const { fragments } = await pool.rebuild(got, scheme);
   const moves: Move[] = [];
   let failure: unknown;

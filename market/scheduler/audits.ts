@@ -190,7 +190,7 @@ export class Audits {
   ): Promise<void> {
     const { ledger, link, files, accountSecret } = this.#options;
     const revision = rootAt(contract, throughPeriod)?.revision ?? 0;
-    const egressBytes = Math.max(contract.egressBytes, await files.egressBytes(contractId));
+    const egressBytes = Math.max(contract.egressBytes, files.egressBytes(contractId));
     const body = { contractId, throughPeriod, revision, egressBytes };
     await link.deliverReceipt(host, {
       ...body,

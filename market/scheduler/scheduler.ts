@@ -80,7 +80,7 @@ export class Scheduler {
     }
     const hosting = await ledger.contractsOf('host');
     for (const { id, contract } of hosting) jobs.push(this.#settlements.due(id, contract, period));
-    for (const manifest of await files.list()) {
+    for await (const manifest of files.all()) {
       if (manifest.slabs.length > 0 && files.health(manifest).state !== 'healthy')
         job('repair', `${manifest.name}/${period}`, { name: manifest.name });
     }

@@ -27,7 +27,7 @@ export interface SettlementsOptions {
   readonly ledger: MarketLedger;
   readonly wallet: MarketWallet;
   readonly store: KeyValues;
-  readonly host: Pick<Host, 'prove'>;
+  readonly host: Pick<Host, 'prove' | 'agreeEgress'>;
   now(): number;
   add(job: Job): Promise<void>;
 }
@@ -73,7 +73,7 @@ export class Settlements {
    * Throws MarketError `contract-unknown` or `bad-terms`.
    */
   async receive(receipt: Receipt): Promise<void> {
-    const { ledger, store, add } = this.#options;
+    const { ledger, store, host, add } = this.#options;
     const { contractId, throughPeriod, revision, egressBytes } = receipt;
     const contract = ledger.contract(contractId);
     if (contract === undefined || contract.hostAccountId !== ledger.accountId)
@@ -98,6 +98,7 @@ export class Settlements {
         value: jsonValue({ ...receipt, renterSignature: toHex(receipt.renterSignature) }),
       },
     ]);
+    if (throughPeriod > (before?.throughPeriod ?? -1)) await host.agreeEgress(contractId, egressBytes);
     const job = this.due(contractId, contract, ledger.period());
     if (job !== undefined) await add(job);
   }

@@ -108,7 +108,7 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
         'It is tried again until the contract ends. Check that the balance covers what your files cost.',
       );
     }
-  for (const manifest of await files.list()) {
+  for await (const manifest of files.all()) {
     const { state, fragmentsAlive, fragmentsNeeded, fragmentsTotal } = files.health(manifest);
     if (manifest.slabs.length === 0 || state === 'healthy') continue;
     const counts = `${fragmentsAlive} of ${fragmentsTotal} fragments are alive, ${fragmentsNeeded} are needed`;

@@ -50,23 +50,3 @@ export async function pageOf<Row, Item>(
     if (seen >= ROWS_READ_MAX) return { items, nextCursor: after ?? null };
   }
 }
-
-/** A page of rows that are at hand, by a name of theirs that need not fit into an address. */
-export function pageOfNamed<Row, Item>(
-  request: PageRequest,
-  rows: readonly Row[],
-  nameOf: (row: Row) => string,
-  present: (row: Row) => Item | undefined,
-): Promise<PageOf<Item>> {
-  const sorted = [...rows].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-  return pageOf(
-    request,
-    /^[\w-]{1,4000}$/,
-    async (after, limit) => {
-      const name = after === undefined ? '' : Buffer.from(after, 'base64url').toString('utf8');
-      return sorted.filter((row) => nameOf(row) > name).slice(0, limit);
-    },
-    (row) => Buffer.from(nameOf(row), 'utf8').toString('base64url'),
-    present,
-  );
-}

@@ -90,8 +90,11 @@ export function hostLink(network: Pick<Network, 'connected' | 'request'>): HostL
         deadlineMs: FRAGMENT_MS,
       });
     },
-    fetchFragment: (host, root) =>
-      network.request(host, KIND.fetchFragment, idBytes(root), { bulk: true, deadlineMs: FRAGMENT_MS }),
+    fetchFragment: (host, root, { first, count }) =>
+      network.request(host, KIND.fetchFragment, concat(idBytes(root), Uint8Array.of(first, count)), {
+        bulk: true,
+        deadlineMs: FRAGMENT_MS,
+      }),
     signTerms: (host, terms, added) =>
       network.request(host, KIND.signTerms, encode(termsRequest, { terms, added: [...added] }, 'terms'), {
         deadlineMs: SIGN_MS,
@@ -138,9 +141,10 @@ export function serveHost(
     await host.storeFragment(renterOf(peer), hashId<Hash>(body.subarray(0, 32)), body.subarray(32));
     return undefined;
   });
-  network.handle(KIND.fetchFragment, 32, (peer, body) =>
-    host.readFragment(renterOf(peer), hashId<Hash>(body)),
-  );
+  network.handle(KIND.fetchFragment, 34, (peer, body) => {
+    const [first = 0, count = 0] = body.subarray(32);
+    return host.readFragment(renterOf(peer), hashId<Hash>(body.subarray(0, 32)), { first, count });
+  });
   network.handle(KIND.signTerms, 40 * ROOTS_MAX, (peer, body) => {
     const { terms, added } = decode(termsRequest, body, 'terms and fragments');
     return host.signTerms(renterOf(peer), terms, added);

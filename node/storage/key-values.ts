@@ -49,10 +49,18 @@ export class LevelKeyValues implements KeyValues {
     );
   }
 
-  async range(prefix: string): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]> {
+  async range(
+    prefix: string,
+    {
+      after = '',
+      limit = Number.POSITIVE_INFINITY,
+    }: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]> {
     const out: { key: string; value: Uint8Array }[] = [];
-    for await (const [key, value] of this.#db.iterator({ gte: prefix, lt: `${prefix}\uffff` }))
-      out.push({ key, value });
+    // Keys are in the order of their bytes: the prefix with its last character raised is above all that begin with it.
+    const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+    const from = after > prefix ? { gt: after } : { gte: prefix };
+    for await (const [key, value] of this.#db.iterator({ ...from, lt: end, limit })) out.push({ key, value });
     return out;
   }
 

@@ -111,6 +111,8 @@ export class MarketWorld implements Surroundings {
     encode: (...task: Parameters<SlabPool['encode']>) => this.#whileCoding(() => pool.encode(...task)),
     decode: (...task: Parameters<SlabPool['decode']>) => this.#whileCoding(() => pool.decode(...task)),
     rebuild: (...task: Parameters<SlabPool['rebuild']>) => this.#whileCoding(() => pool.rebuild(...task)),
+    restore: (...task: Parameters<SlabPool['restore']>) => this.#whileCoding(() => pool.restore(...task)),
+    decrypt: (...task: Parameters<SlabPool['decrypt']>) => this.#whileCoding(() => pool.decrypt(...task)),
   };
 
   async #whileCoding<T>(task: () => Promise<T>): Promise<T> {
@@ -263,7 +265,7 @@ export class MarketWorld implements Surroundings {
   /** Fragments that a renter pays for though no file of it is there, as "host root". */
   async orphans(renter: MarketNode): Promise<readonly string[]> {
     const placed = new Set<string>();
-    for (const { slabs } of await renter.files.list())
+    for await (const { slabs } of renter.files.all())
       for (const { fragments } of slabs)
         for (const { host, root } of fragments) placed.add(`${host} ${root}`);
     return this.hosts.flatMap((host) =>

@@ -17,10 +17,17 @@ export class MemoryStore implements KeyValues {
       value === undefined ? this.rows.delete(key) : this.rows.set(key, value);
   }
 
-  async range(prefix: string): Promise<readonly { key: string; value: Uint8Array }[]> {
+  async range(
+    prefix: string,
+    {
+      after = '',
+      limit = Number.POSITIVE_INFINITY,
+    }: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly { key: string; value: Uint8Array }[]> {
     return [...this.rows]
-      .filter(([key]) => key.startsWith(prefix))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .filter(([key]) => key.startsWith(prefix) && Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0)
+      .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      .slice(0, limit)
       .map(([key, value]) => ({ key, value }));
   }
 }

@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream';
 import { Type as T } from 'typebox';
 import { type NodeId, nodeAddress } from '../../../ledger/ids.ts';
-import { FRAGMENT_BYTES } from '../../../ledger/merkle.ts';
 import { MarketError } from '../../../market/errors.ts';
 import type { Manifest } from '../../../market/files/manifest.ts';
 import { isWeak, parseScheme } from '../../../market/files/scheme.ts';
+import { storedBytesOf } from '../../../market/renter/manifests.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { type ByteRange, isUnchanged, rangeOf } from '../byte-range.ts';
 import type { Console } from '../console.ts';
-import { pageOfNamed } from '../paging.ts';
+import { pageOf } from '../paging.ts';
 import { time } from '../present.ts';
 import { File, PageQuery, page } from '../schema.ts';
 
@@ -22,18 +22,14 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
 
-  const storedBytesOf = ({ slabs }: Manifest): number =>
-    slabs.reduce((sum, slab) => sum + slab.fragments.length * FRAGMENT_BYTES, 0);
-  const allStoredBytes = (manifests: readonly Manifest[]): number =>
-    manifests.reduce((sum, manifest) => sum + storedBytesOf(manifest), 0);
-  const present = (manifest: Manifest, allBytes: number) => ({
+  const present = (manifest: Manifest) => ({
     name: manifest.name,
     sizeBytes: manifest.sizeBytes,
     createdAt: time(manifest.createdMs),
     sha256: manifest.contentHash,
     redundancy: { ...manifest.scheme, weak: isWeak(manifest.scheme) },
     storedBytes: storedBytesOf(manifest),
-    shareOfCost: allBytes === 0 ? 0 : storedBytesOf(manifest) / allBytes,
+    shareOfCost: files.storedBytes === 0 ? 0 : storedBytesOf(manifest) / files.storedBytes,
     health: files.health(manifest),
   });
   const wanted = (name: string): Manifest => {
@@ -66,14 +62,17 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
     '/files',
     { ...viewer, schema: { tags: ['files'], querystring: FilesQuery, response: { 200: page(File) } } },
     async (request) => {
-      const all = await files.list();
-      const allBytes = allStoredBytes(all);
       const { name: only } = request.query;
-      return pageOfNamed(
+      if (only !== undefined) {
+        const manifest = files.manifest(only);
+        return { items: manifest === undefined ? [] : [present(manifest)], nextCursor: null };
+      }
+      return pageOf(
         request.query,
-        only === undefined ? all : all.filter(({ name }) => name === only.normalize('NFC')),
-        ({ name }) => name,
-        (manifest) => present(manifest, allBytes),
+        /^[\w-]{1,4000}$/,
+        (after, limit) => files.page(after && Buffer.from(after, 'base64url').toString('utf8'), limit),
+        ({ name }) => Buffer.from(name, 'utf8').toString('base64url'),
+        present,
       );
     },
   );
@@ -109,7 +108,7 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
           app.feed.tell('job', { kind: 'upload', name, sentBytes, totalBytes });
         },
       });
-      return reply.code(201).send(present(manifest, allStoredBytes(await files.list())));
+      return reply.code(201).send(present(manifest));
     },
   );
 
