@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { encode } from './codec.ts';
 import { grains } from './grains.ts';
 import type { AccountId, ChainId } from './ids.ts';
-import { MEMPOOL_LIFETIME_MS, Mempool } from './mempool.ts';
+import { MEMPOOL_LIFETIME_MS, MEMPOOL_TRANSACTIONS_MAX, Mempool } from './mempool.ts';
 import { readerOver, stateKey } from './state/draft.ts';
 import { ACCOUNTS } from './state/entities.ts';
 import { encodeTransaction, type Transaction } from './transaction.ts';
@@ -91,4 +91,87 @@ test('the state is read of accounts whose turn comes, and of those whose transac
   );
   assert.equal(state.asked.length, 5);
   assert.equal(pool.size, 95);
+});
+
+test('an account does not promise more fees than it has, also when its balance shrinks', () => {
+  let balance = 1_000;
+  let nonce = 0;
+  const state = readerOver(() =>
+    encode(ACCOUNTS.codec, { balanceGrains: grains(balance), nonce }, 'an account'),
+  );
+  const pool = new Mempool();
+  const add = (at: number, fee: number) => {
+    const transaction = transfer(account(1), at, fee);
+    return pool.add(transaction, encodeTransaction(transaction), state, 0);
+  };
+  for (let n = 0; n < 10; n++) assert(add(n, 100).added, `the one with nonce ${n}`);
+  const [tenth, dearer] = [add(10, 1), add(9, 200)];
+  assert.equal(tenth.added || tenth.error.code, 'insufficient-balance');
+  assert.equal(dearer.added || dearer.error.code, 'insufficient-balance');
+  assert.equal(pool.size, 10);
+  nonce = 1;
+  balance = 450;
+  pool.prune(state, 0, [account(1)]);
+  assert.deepEqual(
+    [...pool.inOrder(state)].map(({ transaction }) => transaction.nonce),
+    [1, 2, 3, 4],
+  );
+});
+
+test('what no block can take keeps nobody out of a full pool, whatever fee it names', () => {
+  const row = encode(ACCOUNTS.codec, { balanceGrains: grains(10n ** 9n), nonce: 0 }, 'an account');
+  const state = readerOver(() => row);
+  const full = (): { pool: Mempool; add(n: number, nonce: number, fee: number): boolean } => {
+    const pool = new Mempool();
+    const add = (n: number, nonce: number, fee: number): boolean => {
+      const transaction = transfer(account(n), nonce, fee);
+      return pool.add(transaction, encodeTransaction(transaction), state, 0).added;
+    };
+    return { pool, add };
+  };
+  const HONEST = 1_000_000;
+
+  const gaps = full();
+  for (let n = 0; gaps.pool.size < MEMPOOL_TRANSACTIONS_MAX; n++)
+    for (let nonce = 1; nonce < 64; nonce++) gaps.add(n, nonce, nonce === 63 ? 1_000_000 : 10_000);
+  assert(!gaps.add(HONEST, 1, 100), 'what waits for another makes no room for itself');
+  for (let n = 0; n < 500; n++) assert(gaps.add(HONEST + n, 0, 100));
+  assert.equal(gaps.pool.size, MEMPOOL_TRANSACTIONS_MAX);
+
+  const invalid = full();
+  for (let n = 0; invalid.pool.size < MEMPOOL_TRANSACTIONS_MAX; n++)
+    for (let nonce = 0; nonce < 64; nonce++) invalid.add(n, nonce, 10_000);
+  assert(!invalid.add(HONEST, 0, 100));
+  for (const pooled of [...invalid.pool.all()])
+    if (pooled.transaction.nonce === 0) invalid.pool.setBack(pooled);
+  for (let n = 0; n < 500; n++) assert(invalid.add(HONEST + n, 0, 100));
+  // Who takes back what nobody could take goes on.
+  assert(invalid.add(0, 0, 20_000));
+
+  const ready = full();
+  for (let n = 0; n < MEMPOOL_TRANSACTIONS_MAX; n++) ready.add(n, 0, 1_000 + n);
+  assert(!ready.add(HONEST, 0, 1_000));
+  assert(!ready.add(HONEST, 1, 50_000), 'a nonce that is not its turn');
+  assert(ready.add(HONEST, 0, 1_001));
+  assert.equal(ready.pool.nextNonce(account(0), 0), 0, 'the cheapest left');
+});
+
+test('a replacement that finds no room leaves what it was to replace', () => {
+  const row = encode(ACCOUNTS.codec, { balanceGrains: grains(10n ** 12n), nonce: 0 }, 'an account');
+  const pool = new Mempool();
+  const add = (n: number, fee: number, nonce = 0): boolean => {
+    const transaction = transfer(account(n), nonce, fee);
+    return pool.add(
+      transaction,
+      encodeTransaction(transaction),
+      readerOver(() => row),
+      0,
+    ).added;
+  };
+  for (let n = 0; n < MEMPOOL_TRANSACTIONS_MAX; n++) assert(add(n, 1_000));
+  assert(!add(7, 1_050));
+  assert(add(7, 1_200), 'a replacement needs no room');
+  assert(!add(7, 1_300));
+  assert.equal(pool.nextNonce(account(7), 0), 1);
+  assert.equal(pool.size, MEMPOOL_TRANSACTIONS_MAX);
 });

@@ -4,8 +4,8 @@ import { accountOf, type StateReader } from './state/draft.ts';
 import { type Transaction, transactionId } from './transaction.ts';
 
 /**
- * Transactions that wait for a block. Bounded per account and in all; when full, the cheapest leaves for a dearer one.
- * Pure: time and state arrive as arguments.
+ * Transactions that wait for a block. Bounded per account and in all; when full, what no block can take as it stands leaves
+ * first, whatever fee it names, then the cheapest for a dearer one. Pure: time and state arrive as arguments.
  */
 
 export const MEMPOOL_TRANSACTIONS_MAX = 20_000;
@@ -26,14 +26,29 @@ export interface PooledTransaction {
   readonly addedMs: number;
 }
 
+/** What waits of one account. */
+interface Queue {
+  /** The account's nonce in the newest final state. */
+  nonce: number;
+  /** By nonce. */
+  readonly waiting: Map<number, PooledTransaction>;
+  /** A transaction that a block builder could not take: nothing of this account goes on before it is gone. */
+  stuckOn: TransactionId | undefined;
+}
+
+interface Victim {
+  readonly pooled: PooledTransaction;
+  readonly stranded: boolean;
+}
+
 export type AdmitResult = { readonly added: true } | { readonly added: false; readonly error: LedgerError };
 
 export class Mempool {
   readonly #byId = new Map<TransactionId, PooledTransaction>();
-  readonly #byAccount = new Map<AccountId, Map<number, PooledTransaction>>();
+  readonly #byAccount = new Map<AccountId, Queue>();
   #bytes = 0;
-  /** The cheapest that may go, when the pool is full; some may have gone already. */
-  #victims: PooledTransaction[] = [];
+  /** What may go first, when the pool is full; some may have gone already. */
+  #victims: Victim[] = [];
 
   get size(): number {
     return this.#byId.size;
@@ -49,7 +64,7 @@ export class Mempool {
 
   /** The nonce after the last waiting transaction of an account whose ledger nonce is `nonce`. */
   nextNonce(account: AccountId, nonce: number): number {
-    const waiting = this.#byAccount.get(account);
+    const waiting = this.#byAccount.get(account)?.waiting;
     let next = nonce;
     while (waiting?.has(next)) next++;
     return next;
@@ -71,13 +86,17 @@ export class Mempool {
         `expected a nonce from ${account.nonce} to ${account.nonce + MEMPOOL_PER_ACCOUNT_MAX - 1}, got ${nonce}`,
       );
     }
-    if (body.kind !== 'claim' && account.balanceGrains < feeGrains) {
+    const queue = this.#byAccount.get(sender);
+    let rival = queue?.waiting.get(nonce);
+    let feesGrains: bigint = feeGrains;
+    for (const { transaction: other } of queue?.waiting.values() ?? [])
+      if (other !== rival?.transaction && other.body.kind !== 'claim') feesGrains += other.feeGrains;
+    if (body.kind !== 'claim' && account.balanceGrains < feesGrains) {
       return refuse(
         'insufficient-balance',
-        `the balance of ${account.balanceGrains} grains does not cover the fee of ${feeGrains}`,
+        `the balance of ${account.balanceGrains} grains does not cover the fees of ${feesGrains} of all that waits`,
       );
     }
-    const rival = this.#byAccount.get(sender)?.get(nonce);
     if (rival !== undefined) {
       const least =
         rival.transaction.feeGrains + (rival.transaction.feeGrains * REPLACEMENT_PERCENT) / 100n + 1n;
@@ -86,30 +105,35 @@ export class Mempool {
           'fee-too-low',
           `to replace a waiting transaction expected a fee of at least ${least} grains`,
         );
-      this.#remove(rival);
     }
-    if (!this.#isFull(bytes.length)) this.#victims = [];
-    while (this.#isFull(bytes.length)) {
-      const cheapest = this.#cheapest();
-      if (cheapest === undefined || cheapest.transaction.feeGrains >= feeGrains) {
+    const isFull = (): boolean =>
+      this.#byId.size + (rival === undefined ? 1 : 0) > MEMPOOL_TRANSACTIONS_MAX ||
+      this.#bytes + bytes.length - (rival?.bytes.length ?? 0) > MEMPOOL_BYTES_MAX;
+    if (!isFull()) this.#victims = [];
+    const isNext = this.nextNonce(sender, account.nonce) >= nonce;
+    while (isFull()) {
+      const victim = this.#victim();
+      const givesWay =
+        victim !== undefined &&
+        (victim.pooled === rival || victim.pooled.transaction.sender !== sender) &&
+        ((victim.stranded && isNext) ||
+          ((victim.stranded || isNext) && victim.pooled.transaction.feeGrains < feeGrains));
+      if (!givesWay)
         return refuse('fee-too-low', 'the pool is full of transactions that pay at least as much');
-      }
-      this.#remove(cheapest);
+      this.#remove(victim.pooled);
+      if (victim.pooled === rival) rival = undefined;
     }
+    if (rival !== undefined) this.#remove(rival);
     const pooled: PooledTransaction = { id, transaction, bytes, addedMs: nowMs };
     this.#byId.set(id, pooled);
-    let waiting = this.#byAccount.get(sender);
-    if (waiting === undefined) {
-      waiting = new Map();
-      this.#byAccount.set(sender, waiting);
+    let own = this.#byAccount.get(sender);
+    if (own === undefined) {
+      own = { nonce: account.nonce, waiting: new Map(), stuckOn: undefined };
+      this.#byAccount.set(sender, own);
     }
-    waiting.set(nonce, pooled);
+    own.waiting.set(nonce, pooled);
     this.#bytes += bytes.length;
     return { added: true };
-  }
-
-  #isFull(moreBytes: number): boolean {
-    return this.#byId.size >= MEMPOOL_TRANSACTIONS_MAX || this.#bytes + moreBytes > MEMPOOL_BYTES_MAX;
   }
 
   /**
@@ -117,7 +141,7 @@ export class Mempool {
    * accounts by the fee of their first one.
    */
   *inOrder(state: StateReader): Generator<PooledTransaction> {
-    const heads = [...this.#byAccount].map(([account, waiting]) => ({
+    const heads = [...this.#byAccount].map(([account, { waiting }]) => ({
       account,
       waiting,
       first: lowest(waiting),
@@ -135,7 +159,7 @@ export class Mempool {
 
   /** Whether some transaction is its account's next. */
   hasNext(state: StateReader): boolean {
-    for (const [account, waiting] of this.#byAccount)
+    for (const [account, { waiting }] of this.#byAccount)
       if (waiting.has(accountOf(state, account).nonce)) return true;
     return false;
   }
@@ -146,13 +170,17 @@ export class Mempool {
    */
   prune(state: StateReader, nowMs: number, senders: Iterable<AccountId>): readonly PooledTransaction[] {
     for (const sender of senders) {
-      const waiting = this.#byAccount.get(sender);
-      if (waiting === undefined) continue;
+      const queue = this.#byAccount.get(sender);
+      if (queue === undefined) continue;
       const { nonce, balanceGrains } = accountOf(state, sender);
-      for (const pooled of [...waiting.values()]) {
+      queue.nonce = nonce;
+      let feesGrains = 0n;
+      for (const pooled of inNonceOrder(queue)) {
         const { transaction } = pooled;
-        const unpayable = transaction.body.kind !== 'claim' && transaction.feeGrains > balanceGrains;
-        if (transaction.nonce < nonce || unpayable) this.#remove(pooled);
+        const isClaim = transaction.body.kind === 'claim';
+        const fees = isClaim ? feesGrains : feesGrains + transaction.feeGrains;
+        if (transaction.nonce < nonce || (!isClaim && fees > balanceGrains)) this.#remove(pooled);
+        else feesGrains = fees;
       }
     }
     const expired: PooledTransaction[] = [];
@@ -171,32 +199,41 @@ export class Mempool {
     if (pooled !== undefined) this.#remove(pooled);
   }
 
+  /** A block builder could not take a transaction: those of its account wait in vain until it is gone. */
+  setBack({ id, transaction }: PooledTransaction): void {
+    const queue = this.#byAccount.get(transaction.sender);
+    if (queue !== undefined) queue.stuckOn = id;
+  }
+
   /** What leaves first when the pool is full. Looked for in bulk, since a full pool is asked often. */
-  #cheapest(): PooledTransaction | undefined {
+  #victim(): Victim | undefined {
     for (;;) {
       const [next] = this.#victims;
       if (next === undefined) break;
-      if (this.#byId.get(next.id) === next && this.#isLast(next)) return next;
+      const { pooled, stranded } = next;
+      const queue = this.#byAccount.get(pooled.transaction.sender);
+      const waits = queue !== undefined && this.#byId.get(pooled.id) === pooled;
+      if (waits && isLast(queue, pooled) && isStranded(queue) === stranded) return next;
       this.#victims.shift();
     }
     // Only the last of an account may go: dropping an earlier one would strand those after it.
-    const lasts = [...this.#byAccount.values()].map((waiting) =>
-      [...waiting.values()].reduce((a, c) => (c.transaction.nonce > a.transaction.nonce ? c : a)),
-    );
-    this.#victims = lasts.sort((x, y) => compareFees(y, x)).slice(0, VICTIMS_MAX);
+    const stranded: Victim[] = [];
+    const lasts: Victim[] = [];
+    for (const queue of this.#byAccount.values()) {
+      if (isStranded(queue))
+        for (const pooled of inNonceOrder(queue).reverse()) stranded.push({ pooled, stranded: true });
+      else lasts.push({ pooled: inNonceOrder(queue).at(-1) as PooledTransaction, stranded: false });
+    }
+    lasts.sort((x, y) => compareFees(y.pooled, x.pooled));
+    this.#victims = [...stranded, ...lasts].slice(0, VICTIMS_MAX);
     return this.#victims[0];
-  }
-
-  #isLast({ transaction: { sender, nonce } }: PooledTransaction): boolean {
-    const waiting = this.#byAccount.get(sender);
-    return waiting !== undefined && ![...waiting.keys()].some((other) => other > nonce);
   }
 
   #remove(pooled: PooledTransaction): void {
     const { sender, nonce } = pooled.transaction;
     this.#byId.delete(pooled.id);
     this.#bytes -= pooled.bytes.length;
-    const waiting = this.#byAccount.get(sender);
+    const waiting = this.#byAccount.get(sender)?.waiting;
     waiting?.delete(nonce);
     if (waiting?.size === 0) this.#byAccount.delete(sender);
   }
@@ -208,6 +245,19 @@ function lowest(waiting: ReadonlyMap<number, PooledTransaction>): PooledTransact
   for (const pooled of waiting.values())
     if (found === undefined || pooled.transaction.nonce < found.transaction.nonce) found = pooled;
   return found as PooledTransaction;
+}
+
+function inNonceOrder({ waiting }: Queue): PooledTransaction[] {
+  return [...waiting.values()].sort((a, b) => a.transaction.nonce - b.transaction.nonce);
+}
+
+function isLast({ waiting }: Queue, { transaction: { nonce } }: PooledTransaction): boolean {
+  return ![...waiting.keys()].some((other) => other > nonce);
+}
+
+/** Whether the last of an account stands behind a nonce that is missing, or behind a transaction that no block took. */
+function isStranded({ nonce, waiting, stuckOn }: Queue): boolean {
+  return waiting.get(nonce)?.id === stuckOn || Math.max(...waiting.keys()) !== nonce + waiting.size - 1;
 }
 
 function compareFees(a: PooledTransaction, b: PooledTransaction): number {

@@ -51,24 +51,29 @@ after(async () => {
 });
 
 test('forgeries cost their sender the connection, and spam of any kind costs the others nothing', async () => {
-  network = await SmallNetwork.create(5, 1, 39_660);
-  for (const i of [0, 1, 2, 3, 4]) running.push(await network.start(i));
-  const [member, honest, ...spammers] = running as [Running, Running, Running, Running, Running];
+  network = await SmallNetwork.create(6, 1, 39_660);
+  for (const i of [0, 1, 2, 3, 4, 5]) running.push(await network.start(i));
+  const [member, honest, ...spammers] = running as [Running, Running, ...Running[]];
   await member.wallet.submit(await network.claim(0));
   const memberId = member.member.person.nodeId;
   const linked = (node: Running): boolean => member.network.connected(node.member.person.nodeId);
   await until(() => running.slice(1).every(linked), 10_000, 'all links');
-  const [forger, pauper, liar] = spammers as [Running, Running, Running];
+  const [forger, pauper, liar, miser] = spammers as [Running, Running, Running, Running];
 
   const { chainId } = member.chain.rules;
-  const transaction = (from: Running, nonce: number, secret = from.member.person.accountSecret): Uint8Array =>
+  const transaction = (
+    from: Running,
+    nonce: number,
+    secret = from.member.person.accountSecret,
+    fee = 1_000,
+  ): Uint8Array =>
     encodeTransaction(
       signTransaction(
         {
           chainId,
           sender: from.member.person.accountId,
           nonce,
-          feeGrains: grains(1_000),
+          feeGrains: grains(fee),
           body: { kind: 'transfer', to: member.member.person.accountId, amountGrains: grains(1), memo: '' },
         },
         secret,
@@ -80,6 +85,10 @@ test('forgeries cost their sender the connection, and spam of any kind costs the
     transaction(forger, 0, honest.member.person.accountSecret),
   );
   await until(() => !linked(forger), 5_000, 'the forger to lose its link');
+
+  // Below the floor of the chain, and behind a nonce that never comes: it costs nothing to make.
+  miser.network.notify(memberId, KIND.transaction, transaction(miser, 1, undefined, 0));
+  await until(() => !linked(miser), 5_000, 'the miser to lose its link');
 
   for (let n = 0; n < 1_000; n++)
     pauper.network.notify(memberId, KIND.transaction, transaction(pauper, n % 64));

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import { LedgerError } from '../../ledger/errors.ts';
 import type { NodeId, TransactionId } from '../../ledger/ids.ts';
-import type { Mempool, PooledTransaction } from '../../ledger/mempool.ts';
+import { MEMPOOL_LIFETIME_MS, type Mempool, type PooledTransaction } from '../../ledger/mempool.ts';
 import {
   decodeTransaction,
+  feeFloor,
   TRANSACTION_BYTES_MAX,
   type Transaction,
   transactionIdOfBytes,
@@ -19,6 +20,8 @@ import { GossipIntake } from './gossip-intake.ts';
 /** A waiting transaction may have been lost on the way to the leader: it is told again this long after it came. */
 const AGAIN_MS = 5_000;
 const AGAIN_MAX = 500;
+/** Then it waits in silence: a pool that let it go for its age does not get it back from one that has not yet. */
+const TOLD_MS = MEMPOOL_LIFETIME_MS / 3;
 /** Refusals by the block builder after which a transaction is dropped: some become valid with the next period. */
 const REFUSALS_MAX = 3;
 /** Refusals closer together than this are one. */
@@ -49,7 +52,11 @@ export class TransactionGossip {
       knows: (bytes) => mempool.get(transactionIdOfBytes(bytes)) !== undefined,
       signatureHolds: (transaction, bytes) => chain.signatureHolds(transaction, bytes),
       signaturesHold: (batch) => chain.signaturesHold(batch),
-      admit: ({ transaction, bytes, from }) => this.#admit(transaction, bytes, from),
+      admit: ({ transaction, bytes, from }) => {
+        // The floor is the same for all, always: who sends less than that did not check.
+        if (transaction.feeGrains < this.#floorOf(bytes)) network.shun(from, 'fee-too-low');
+        else this.#admit(transaction, bytes, from);
+      },
       refused: (from, error) => {
         logger.debug({ from, code: error.code }, 'a gossiped transaction was refused');
         conduct.refused(from, error.code, performance.now());
@@ -81,8 +88,9 @@ export class TransactionGossip {
 
   /** Tells a peer that just connected all that waits. */
   greet(peer: NodeId): void {
-    for (const { bytes } of this.#options.mempool.all())
-      this.#options.network.notify(peer, KIND.transaction, bytes);
+    const since = Date.now() - TOLD_MS;
+    for (const { addedMs, bytes } of this.#options.mempool.all())
+      if (addedMs > since) this.#options.network.notify(peer, KIND.transaction, bytes);
   }
 
   /** The block builder could not take a transaction; one that no block can take is dropped. */
@@ -90,6 +98,7 @@ export class TransactionGossip {
     // One that stands behind a refused one of the same account is not to blame.
     if (error.code === 'bad-nonce') return;
     const nowMs = performance.now();
+    this.#options.mempool.setBack(pooled);
     const before = this.#refusals.get(pooled.id);
     if (before !== undefined && nowMs < before.atMs + REFUSALS_APART_MS) return;
     const times = (before?.times ?? 0) + 1;
@@ -109,18 +118,32 @@ export class TransactionGossip {
     const { chain, mempool, network, added } = this.#options;
     if (transaction.chainId !== chain.rules.chainId)
       throw new LedgerError('wrong-chain', 'the transaction is for another chain');
+    const floor = this.#floorOf(bytes);
+    if (transaction.feeGrains < floor)
+      throw new LedgerError(
+        'fee-too-low',
+        `expected a fee of at least ${floor} grains, got ${transaction.feeGrains}`,
+      );
     const result = mempool.add(transaction, bytes, chain.state, Date.now());
     if (!result.added) throw result.error;
     network.broadcast(KIND.transaction, bytes, from);
     added();
   }
 
+  #floorOf(bytes: Uint8Array): bigint {
+    return feeFloor(bytes.length, this.#options.chain.rules.parameters.feeFloorGrainsPerKiB);
+  }
+
   #tellAgain(): void {
-    const before = Date.now() - AGAIN_MS;
+    const { chain, mempool } = this.#options;
+    const nowMs = Date.now();
+    // Where no block comes, nothing else lets go of what is too old.
+    mempool.prune(chain.state, nowMs, []);
     let budget = AGAIN_MAX;
-    for (const pooled of this.#options.mempool.all()) {
+    for (const pooled of mempool.all()) {
       // What no block could take here is not worth telling again: so it leaves all pools.
-      if (pooled.addedMs > before || this.#refusals.has(pooled.id)) continue;
+      const isTold = pooled.addedMs <= nowMs - AGAIN_MS && pooled.addedMs > nowMs - TOLD_MS;
+      if (!isTold || this.#refusals.has(pooled.id)) continue;
       if (budget-- === 0) break;
       this.#options.network.broadcast(KIND.transaction, pooled.bytes);
     }
