@@ -45,6 +45,7 @@ class Hosts {
           this.kept.set(`${host}/${root}`, bytes);
           return host;
         }),
+      placed: async () => undefined,
       onProgress: () => undefined,
     });
   }

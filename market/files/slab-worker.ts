@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
@@ -36,6 +37,8 @@ export type SlabTask =
     };
 
 export interface CodedSlab {
+  /** SHA-256 of what was encoded, hex; empty where nothing was. */
+  readonly plainHash: string;
   /** All fragments of the slab, data first. */
   readonly fragments: readonly Uint8Array[];
   /** Their roots, 32 bytes each. */
@@ -80,11 +83,11 @@ function complete(fragments: readonly (Uint8Array | undefined)[], { data, parity
   return shards;
 }
 
-function split(shards: Uint8Array): CodedSlab {
+function split(shards: Uint8Array, plainHash: string): CodedSlab {
   const fragments: Uint8Array[] = [];
   for (let at = 0; at < shards.length; at += FRAGMENT_BYTES)
     fragments.push(shards.slice(at, at + FRAGMENT_BYTES));
-  return { fragments, roots: fragments.map(fragmentRoot) };
+  return { fragments, roots: fragments.map(fragmentRoot), plainHash };
 }
 
 function perform(task: SlabTask): { coded: CodedSlab } | { bytes: Uint8Array } {
@@ -94,7 +97,7 @@ function perform(task: SlabTask): { coded: CodedSlab } | { bytes: Uint8Array } {
       const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
       encryptSlab(task.plain, task.key, shards);
       check(encoder.encode(shards, data, parity));
-      return { coded: split(shards) };
+      return { coded: split(shards, createHash('sha256').update(task.plain).digest('hex')) };
     }
     case 'decode':
       return { bytes: decryptSlab(complete(task.fragments, task.scheme), task.key, task.length) };
@@ -102,7 +105,7 @@ function perform(task: SlabTask): { coded: CodedSlab } | { bytes: Uint8Array } {
       const { data, parity } = task.scheme;
       const shards = complete(task.fragments, task.scheme);
       check(encoder.encode(shards, data, parity));
-      return { coded: split(shards) };
+      return { coded: split(shards, '') };
     }
     case 'restore': {
       const shards = complete(task.parts, task.scheme);

@@ -18,12 +18,16 @@ export interface UploadOptions {
   place(
     fragments: readonly { readonly root: Hash; readonly bytes: Uint8Array }[],
   ): Promise<readonly NodeId[]>;
+  /** The slab that an interrupted upload has placed for this plaintext, by its SHA-256 in hex; absent when there is none. */
+  readonly known?: ((index: number, plainHash: string) => Slab | undefined) | undefined;
+  /** A slab is placed; durable when it resolves. */
+  placed(index: number, plainHash: string, slab: Slab): Promise<void>;
   onProgress(sentBytes: number): void;
 }
 
 /** Reads `source` to its end: slabs, encryption, fragments, hosts. Memory does not grow with the file. */
 export async function upload(source: AsyncIterable<Uint8Array>, options: UploadOptions): Promise<Manifest> {
-  const { name, scheme, wrap, pool, nowMs } = options;
+  const { name, scheme, nowMs } = options;
   const capacity = slabCapacity(scheme);
   const hash = createHash('sha256');
   const slabs: Promise<Slab>[] = [];
@@ -40,7 +44,7 @@ export async function upload(source: AsyncIterable<Uint8Array>, options: UploadO
     gathered = 0;
     while (open.size >= SLABS_IN_FLIGHT) await Promise.race(open);
     if (failure !== undefined) throw failure.error;
-    const task = sendSlab(plain, wrap, scheme, pool, options.place).then((slab) => {
+    const task = sendSlab(plain, slabs.length, options).then((slab) => {
       sentBytes += slab.length;
       options.onProgress(sentBytes);
       return slab;
@@ -81,19 +85,23 @@ export async function upload(source: AsyncIterable<Uint8Array>, options: UploadO
 
 async function sendSlab(
   plain: Uint8Array,
-  wrap: Uint8Array,
-  scheme: Scheme,
-  pool: SlabCoder,
-  place: UploadOptions['place'],
+  index: number,
+  { wrap, scheme, pool, place, known, placed }: UploadOptions,
 ): Promise<Slab> {
+  if (known !== undefined) {
+    const there = known(index, createHash('sha256').update(plain).digest('hex'));
+    if (there !== undefined) return there;
+  }
   const key = new Uint8Array(randomBytes(32));
   const { length } = plain;
-  const { fragments, roots } = await pool.encode(plain, key, scheme);
+  const { fragments, roots, plainHash } = await pool.encode(plain, key, scheme);
   const named = fragments.map((bytes, i) => ({ root: hashId<Hash>(roots[i] as Uint8Array), bytes }));
   const hosts = await place(named);
-  return {
+  const slab: Slab = {
     length,
     key: wrapKey(wrap, key),
     fragments: named.map(({ root }, i) => ({ root, host: hosts[i] as NodeId })),
   };
+  await placed(index, plainHash, slab);
+  return slab;
 }

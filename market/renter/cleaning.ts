@@ -1,5 +1,5 @@
 import type { ContractId, Hash, NodeId } from '../../ledger/ids.ts';
-import type { Manifest } from '../files/manifest.ts';
+import type { Slab } from '../files/manifest.ts';
 import type { HostLink, MarketLedger } from '../interfaces.ts';
 import { type Arrivals, nameOf } from './arrivals.ts';
 import type { Contractor } from './contractor.ts';
@@ -10,7 +10,7 @@ export interface CleaningOptions {
   readonly contractor: Contractor;
   readonly arrivals: Arrivals;
   /** Those whose fragments are needed. */
-  manifests(): AsyncIterable<Manifest>;
+  needed(): AsyncIterable<Slab>;
   /** Bytes got under a contract so far. */
   egressBytes(id: ContractId): number;
 }
@@ -22,7 +22,7 @@ export interface CleaningOptions {
  * A contract with nothing in it is closed. Resolves to the number of fragments taken out. Hosts that cannot be reached wait for the next time.
  */
 export function takeOutGarbage(options: CleaningOptions): Promise<number> {
-  const { ledger, link, contractor, arrivals, manifests, egressBytes } = options;
+  const { ledger, link, contractor, arrivals, needed, egressBytes } = options;
   return arrivals.watch(async () => {
     // The lists first: what is in them now, and wanted, is in a manifest or arriving.
     const kept: { readonly id: ContractId; readonly host: NodeId; readonly list: readonly Hash[] }[] = [];
@@ -37,13 +37,12 @@ export function takeOutGarbage(options: CleaningOptions): Promise<number> {
         failure ??= error;
       }
     }
-    const needed = new Set<string>();
-    for await (const { slabs } of manifests())
-      for (const { fragments } of slabs)
-        for (const { host, root } of fragments) needed.add(nameOf(host, root));
+    const wanted = new Set<string>();
+    for await (const { fragments } of needed())
+      for (const { host, root } of fragments) wanted.add(nameOf(host, root));
     // From here to the wishes nothing waits: what arrives later is added after it was taken out.
     const taking = kept.map(async ({ id, host, list }) => {
-      const garbage = list.filter((root) => !needed.has(nameOf(host, root)) && !arrivals.has(host, root));
+      const garbage = list.filter((root) => !wanted.has(nameOf(host, root)) && !arrivals.has(host, root));
       if (garbage.length > 0) await contractor.commit(host, [], garbage);
       else if (list.length === 0) await contractor.close(host, egressBytes(id));
       return garbage.length;

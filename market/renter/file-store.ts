@@ -1,13 +1,13 @@
-import type { ContractId, NodeId } from '../../ledger/ids.ts';
+import type { ContractId, Hash, NodeId } from '../../ledger/ids.ts';
 import { codeOf, MarketError } from '../errors.ts';
 import { DOUBTFUL, download, type FragmentSource } from '../files/download.ts';
-import { type Manifest, normalName, slabKeyWrap } from '../files/manifest.ts';
+import { type Manifest, normalName, type Slab, slabKeyWrap } from '../files/manifest.ts';
 import { defaultScheme, type Scheme } from '../files/scheme.ts';
 import type { SlabCoder } from '../files/slab-pool.ts';
-import { upload } from '../files/upload.ts';
+import { upload as send } from '../files/upload.ts';
 import type { HostLink, KeyValues, MarketLedger } from '../interfaces.ts';
 import { Tally } from '../tally.ts';
-import { Arrivals } from './arrivals.ts';
+import { Arrivals, nameOf } from './arrivals.ts';
 import { takeOutGarbage } from './cleaning.ts';
 import type { Contractor } from './contractor.ts';
 import type { HostBook } from './host-book.ts';
@@ -15,6 +15,7 @@ import { Manifests } from './manifests.ts';
 import { Placement } from './placement.ts';
 import { isExtensible, isRenewalDue } from './renewal.ts';
 import { type RepairOptions, repairFile } from './repair.ts';
+import { type Upload, Uploads } from './uploads.ts';
 
 /**
  * The owner's files. A file is there when every fragment is on its host's disk, every contract over them is final, and
@@ -23,6 +24,7 @@ import { type RepairOptions, repairFile } from './repair.ts';
  */
 
 const DOWNLOAD_MS_GUESS = 50;
+const RESUME_MS = 3_600_000;
 
 export interface FileHealth {
   readonly state: 'healthy' | 'degraded' | 'lost';
@@ -40,6 +42,8 @@ export interface FileStoreOptions {
   readonly book: HostBook;
   readonly pool: SlabCoder;
   readonly filesSecret: Uint8Array;
+  /** What an interrupted upload has placed is kept, and paid, this long. */
+  readonly resumeMs?: number;
   now(): number;
   random(): number;
 }
@@ -54,12 +58,14 @@ export class FileStore {
   /** Files as they were when somebody began to read them, and who still does. */
   readonly #reading = new Set<{ readonly manifest: Manifest }>();
   readonly #manifests: Manifests;
+  readonly #uploads: Uploads;
   /** Bytes got under a contract since it opened. */
   readonly #egress: Tally<ContractId>;
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
     this.#manifests = new Manifests(options.store);
+    this.#uploads = new Uploads(options.store, options.resumeMs ?? RESUME_MS, options.now);
     this.#egress = new Tally(options.store, 'egress-in/');
     this.#wrap = slabKeyWrap(options.filesSecret);
   }
@@ -116,15 +122,27 @@ export class FileStore {
     const arrival = this.#arrivals.begin();
     try {
       const candidates = await book.candidates(ledger, link);
-      const scheme = options.scheme ?? defaultScheme(candidates.length);
+      const scheme = options.scheme ?? this.#uploads.schemeOf(name) ?? defaultScheme(candidates.length);
+      const upload = await this.#uploads.begin(name, scheme);
+      const held = await this.#held(upload);
       const placement = new Placement(candidates, scheme.data + scheme.parity, arrival, this.#options);
-      let manifest = await upload(source, {
+      let manifest = await send(source, {
         name,
         scheme,
         wrap: this.#wrap,
         pool,
         nowMs: this.#options.now(),
+        known:
+          upload.slabs.length === 0
+            ? undefined
+            : (index, plainHash) => {
+                const slab = upload.known(index, plainHash);
+                return slab?.fragments.every(({ host, root }) => held.has(nameOf(host, root)))
+                  ? slab
+                  : undefined;
+              },
         place: (fragments) => placement.place(fragments),
+        placed: (index, plainHash, slab) => upload.placed(index, plainHash, slab),
         onProgress: options.onProgress ?? (() => undefined),
       });
       const refused = await placement.commitAll();
@@ -140,12 +158,30 @@ export class FileStore {
             return manifest;
           },
         });
-      await this.#manifests.change(name, () => manifest);
+      await this.#manifests.change(name, () => manifest, await upload.removal());
       return manifest;
     } finally {
       this.#busy.delete(name);
       arrival.end();
     }
+  }
+
+  /** Of the fragments that an interrupted upload has placed those that are, or come now, under contract. */
+  async #held({ slabs }: Upload): Promise<ReadonlySet<string>> {
+    const { ledger, contractor } = this.#options;
+    const placed = new Map<NodeId, Hash[]>();
+    for (const { fragments } of slabs)
+      for (const { host, root } of fragments) placed.set(host, [...(placed.get(host) ?? []), root]);
+    const held = new Set<string>();
+    const agree = async (host: NodeId, roots: readonly Hash[]): Promise<void> => {
+      await contractor.commit(host, roots).catch(() => undefined); // Some may be under contract all the same.
+      const live = ledger.contractBetween(ledger.accountId, host);
+      if (live === undefined || !this.alive(host)) return;
+      const list = new Set(contractor.listOf(live.id, live.contract));
+      for (const root of roots) if (list.has(root)) held.add(nameOf(host, root));
+    };
+    await Promise.allSettled([...placed].map(([host, roots]) => agree(host, roots)));
+    return held;
   }
 
   /**
@@ -290,6 +326,7 @@ export class FileStore {
   /** Takes out of the contracts what no file needs, and closes those with nothing left. Resolves to the number of fragments taken out. */
   async clean(): Promise<number> {
     const { ledger, link, contractor } = this.#options;
+    await this.#uploads.tidy(this.#busy);
     for (const id of this.#egress.ids())
       if (ledger.contract(id) === undefined) await this.#egress.set(id, undefined);
     return takeOutGarbage({
@@ -297,14 +334,15 @@ export class FileStore {
       link,
       contractor,
       arrivals: this.#arrivals,
-      manifests: () => this.#needed(),
+      needed: () => this.#needed(),
       egressBytes: (id) => this.egressBytes(id),
     });
   }
 
-  /** All whose fragments are needed: files, and what of them was removed or replaced while it is read. */
-  async *#needed(): AsyncGenerator<Manifest> {
-    yield* this.all();
-    for (const { manifest } of this.#reading) yield manifest;
+  /** All whose fragments are needed: files, what was removed or replaced while it is read, what an upload may go on with. */
+  async *#needed(): AsyncGenerator<Slab> {
+    for await (const { slabs } of this.all()) yield* slabs;
+    for (const { manifest } of this.#reading) yield* manifest.slabs;
+    yield* this.#uploads.slabs();
   }
 }

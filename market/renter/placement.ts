@@ -6,8 +6,13 @@ import { type Candidate, chooseHosts } from '../placement/choose-hosts.ts';
 import type { Arrival } from './arrivals.ts';
 import type { Contractor } from './contractor.ts';
 
-/** Fragments at one host that may wait for their contract; well below what a host takes. */
-export const UNCOMMITTED_MAX = 160;
+/**
+ * Fragments at one host that may wait for their contract; well below what a host takes. What is under contract outlives
+ * any interruption.
+ */
+export const UNCOMMITTED_MAX = 64;
+/** And how long they wait over a slow line: a host keeps what nothing covers for a quarter of an hour. */
+const UNCOMMITTED_MS = 5 * 60_000;
 /** How often a fragment waits for room at its host, which contracts make, before it goes to another. */
 const ROOM_WAITS_MAX = 3;
 
@@ -15,6 +20,13 @@ export interface PlacementOptions {
   readonly link: HostLink;
   readonly contractor: Contractor;
   random(): number;
+  now(): number;
+}
+
+/** What waits for its contract at a host. */
+interface Waiting {
+  readonly roots: Hash[];
+  readonly sinceMs: number;
 }
 
 /** The hosts of one upload: the same for every slab as long as they do well. */
@@ -26,7 +38,11 @@ export class Placement {
   readonly #failed = new Set<NodeId>();
   /** and those of them that did not agree to what they had got. */
   readonly #refused = new Set<NodeId>();
-  readonly #uncommitted = new Map<NodeId, Hash[]>();
+  readonly #waiting = new Map<NodeId, Waiting>();
+  /** Contracts that are being made while the upload goes on. */
+  readonly #committing = new Map<NodeId, Promise<void>>();
+  /** The ledger's refusal, which ends the upload. */
+  #failure: LedgerError | undefined;
   #hosts: readonly NodeId[];
 
   /** Throws MarketError `not-enough-hosts`. */
@@ -37,10 +53,14 @@ export class Placement {
     this.#hosts = chooseHosts(candidates, count, options.random).map(({ nodeId }) => nodeId);
   }
 
-  /** Puts the fragments of a slab on different hosts; gives the hosts in order. Throws MarketError `not-enough-hosts`. */
+  /**
+   * Puts the fragments of a slab on different hosts; gives the hosts in order. Throws MarketError `not-enough-hosts`, or
+   * the LedgerError of a contract that was refused since.
+   */
   async place(
     fragments: readonly { readonly root: Hash; readonly bytes: Uint8Array }[],
   ): Promise<readonly NodeId[]> {
+    if (this.#failure !== undefined) throw this.#failure;
     const hosts = [...this.#hosts];
     const taken = new Set(hosts);
     await Promise.all(
@@ -62,12 +82,13 @@ export class Placement {
           }
         }
         hosts[i] = host;
-        this.#uncommitted.set(host, [...(this.#uncommitted.get(host) ?? []), root]);
+        const waiting = this.#waiting.get(host) ?? { roots: [], sinceMs: this.#options.now() };
+        waiting.roots.push(root);
+        this.#waiting.set(host, waiting);
       }),
     );
     this.#hosts = hosts;
-    for (const [host, roots] of this.#uncommitted)
-      if (roots.length >= UNCOMMITTED_MAX) await this.#commit(host);
+    await this.#commitMany();
     return hosts;
   }
 
@@ -76,19 +97,37 @@ export class Placement {
     return (next as Candidate).nodeId;
   }
 
+  /** Begins to put under contract what has waited long enough; waits itself where a host has not done with what came before. */
+  async #commitMany(): Promise<void> {
+    for (const [host, { roots, sinceMs }] of this.#waiting) {
+      if (roots.length < UNCOMMITTED_MAX && this.#options.now() - sinceMs < UNCOMMITTED_MS) continue;
+      await this.#committing.get(host);
+      const committing = this.#commit(host)
+        .catch((error: LedgerError) => {
+          this.#failure ??= error;
+        })
+        .finally(() => {
+          if (this.#committing.get(host) === committing) this.#committing.delete(host);
+        });
+      this.#committing.set(host, committing);
+    }
+  }
+
   /**
    * Everything that was placed is under contract when it resolves, but what hosts would not agree to after all: to those
    * hosts. Throws LedgerError when the ledger refuses, the renter's balance being too small for instance.
    */
   async commitAll(): Promise<ReadonlySet<NodeId>> {
-    await Promise.all([...this.#uncommitted.keys()].map((host) => this.#commit(host)));
+    await Promise.all([...this.#committing.values()]);
+    if (this.#failure !== undefined) throw this.#failure;
+    await Promise.all([...this.#waiting.keys()].map((host) => this.#commit(host)));
     return this.#refused;
   }
 
   /** With nothing of its own to commit it waits for what is under way with this host. */
   async #commit(host: NodeId): Promise<void> {
-    const roots = this.#uncommitted.get(host) ?? [];
-    this.#uncommitted.set(host, []);
+    const roots = this.#waiting.get(host)?.roots ?? [];
+    this.#waiting.delete(host);
     for (const root of roots) this.#arrival.expect(host, root);
     try {
       await this.#options.contractor.commit(host, roots);

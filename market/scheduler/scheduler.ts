@@ -85,7 +85,7 @@ export class Scheduler {
         job('repair', `${manifest.name}/${period}`, { name: manifest.name });
     }
     // Late in the period: all that was removed in it goes in one revision, and is not paid from the next on.
-    if (renting.length > 0 && ledger.periodProgress() >= CLEAN_AFTER) job('clean', `${period}`, {});
+    if (ledger.periodProgress() >= CLEAN_AFTER) job('clean', `${period}`, {});
     if (period % SWEEP_EVERY === 0) job('sweep', `${period}`, {});
     if (hosting.length > 0) job('scrub', `${period}`, {});
     for (const one of jobs) if (one !== undefined) await queue.add(one);

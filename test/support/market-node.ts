@@ -66,6 +66,8 @@ export class MarketNode {
   readonly shelf = new MemoryShelf(() => Date.now());
   /** Silent: connected, and answers nothing. */
   condition: 'up' | 'silent' | 'down' = 'down';
+  /** How long what an interrupted upload has placed is kept. */
+  resumeMs = 12_000;
   /** Breaks ties between hosts; the same way every time, unless a test wants another. */
   chance: () => number = () => 0;
   /** What it refuses, by the kind of message; a host's mood. */
@@ -162,6 +164,7 @@ export class MarketNode {
       book,
       pool: world.coder,
       filesSecret: sha256(person.accountSecret),
+      resumeMs: this.resumeMs,
       now,
       random: () => this.chance(),
     });
