@@ -10,6 +10,7 @@ export type NodeErrorCode =
   | 'bad-folder'
   | 'not-running'
   | 'timeout'
+  | 'unknown-outcome'
   | 'exists'
   | 'not-found'
   | 'not-synced'

@@ -199,15 +199,18 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       nodeId,
       nodeSecret,
       logger: logger.child({ part: 'ledger' }),
+      snapshotBehind: settings['ledger.snapshot-behind'],
     });
     opened.push(() => ledger.close());
     ledger.onFinal(() => snapshots.committed());
+    ledger.onLeap(() => snapshots.committed());
     const pruner = new Pruner(chain.store, settings['ledger.keep-bodies'], (error) =>
       logger.error({ err: error }, 'old bodies could not be pruned'),
     );
     opened.push(() => pruner.close());
     pruner.committed();
     ledger.onFinal(() => pruner.committed());
+    ledger.onLeap(() => pruner.committed());
     const wallet = new Wallet(ledger, accountId, accountSecret);
     opened.push(async () => wallet.close());
 
@@ -274,6 +277,19 @@ export async function startNode(options: NodeOptions): Promise<BlocktreeNode> {
       onError: (error) => logger.error({ err: error }, 'a change of contracts was not taken up'),
     });
     ledger.onFinal((blocks) => void follow(blocks.flatMap(({ events }) => events.map(({ event }) => event))));
+    const takeUpContracts = async (): Promise<void> => {
+      const hosting = await view.contractsOf('host');
+      await follow(
+        hosting.map(({ id, contract }) => ({ kind: 'contract-revised', contractId: id, contract }) as const),
+      );
+      derive();
+    };
+    ledger.onLeap(
+      () =>
+        void takeUpContracts().catch((error: unknown) =>
+          logger.error({ err: error }, 'contracts could not be taken up from the new state'),
+        ),
+    );
     await scheduler.open(queue);
     const derive = (): void =>
       void scheduler

@@ -39,7 +39,15 @@ const network = await Network.open({
   records: { load: () => [], save: () => undefined },
   logger,
 });
-const ledger = await LedgerNode.open({ chain, network, folder, nodeId, nodeSecret, logger });
+const ledger = await LedgerNode.open({
+  chain,
+  network,
+  folder,
+  nodeId,
+  nodeSecret,
+  logger,
+  snapshotBehind: 0,
+});
 const wallet = new Wallet(ledger, accountId, secret);
 
 async function send(times: number, atOnce: number): Promise<readonly number[]> {

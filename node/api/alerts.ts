@@ -40,6 +40,14 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'Its vote log is not the one it voted with: it was lost, or an older backup was restored. Nothing needs to be done.',
     );
   }
+  if (ledger.isStuck) {
+    add(
+      'stuck',
+      'critical',
+      `No peer has the blocks after ${chain.final.height} any more`,
+      'Set ledger.snapshot-behind to another number than 0 in blocktree.toml and restart the node, or stop it and bring the blocks with "blocktree ledger import FILE".',
+    );
+  }
   if (network.peers().length === 0) {
     add(
       'no-peers',

@@ -4,7 +4,8 @@ import { type PageOf, type PageRequest, pageOf } from './paging.ts';
 import { presentContract } from './present.ts';
 import type { ContractJson } from './schema.ts';
 
-const CONTRACT_KEY = /^\d{12}\.\d{6}$/;
+/** Those that came with a snapshot are numbered apart. */
+const CONTRACT_KEY = /^\d{12}\.(\d{6}|s\d{9})$/;
 
 /** Contracts, those that were opened last first: all, those of an account, or those on one side of which it is. */
 export function pageOfContracts(

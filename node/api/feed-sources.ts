@@ -8,7 +8,7 @@ const ALERTS_MS = 5_000;
 
 /** Turns what happens in the node into events for listeners. Gives a function that stops it. */
 export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
-  const { ledger, network, feeds, keys } = node;
+  const { chain, ledger, network, feeds, keys } = node;
   const offs = [
     ledger.onFinal((blocks) => {
       for (const { id, block, events } of blocks) {
@@ -27,6 +27,12 @@ export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
           });
         }
       }
+    }),
+    // Of the blocks that were left out there is nothing to tell but where the ledger is now.
+    ledger.onLeap(() => {
+      const { id } = chain.final;
+      const header = chain.header(id);
+      if (header !== undefined) feed.emit('block', presentBlock(id, header, undefined, 'final'));
     }),
     network.onPeer((nodeId, state) => feed.emit('peer', { nodeId: nodeAddress(nodeId), state })),
   ];

@@ -32,6 +32,7 @@ const NODE_STATUS: Partial<Record<NodeErrorCode, number>> = {
   'bad-folder': 422,
   exists: 409,
   timeout: 504,
+  'unknown-outcome': 502,
   'not-running': 503,
   'not-synced': 503,
   pruned: 410,

@@ -75,7 +75,7 @@ export const SETTINGS = {
   'ledger.snapshot-behind': setting(
     'count',
     10_000,
-    'blocks that a starting node must be behind to fetch a snapshot of the state instead; 0: never',
+    'blocks that a node must be behind to fetch a snapshot of the state instead of executing them; 0: never',
   ),
   'ledger.keep-bodies': setting(
     'count',

@@ -6,6 +6,7 @@ import type { Proposal } from '../../ledger/consensus/messages.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import type { Mempool } from '../../ledger/mempool.ts';
+import { Breather } from '../breather.ts';
 import type { Network } from '../network/network.ts';
 import { fetchHeaders, streamBlocks } from './block-fetch.ts';
 import type { Chain } from './chain.ts';
@@ -33,6 +34,8 @@ export interface BlockIntakeOptions {
   executed(id: BlockId, block: Block): void;
   /** This block and its ancestors are final for certain. */
   commit(id: BlockId): Promise<void>;
+  /** No peer has the body that is wanted next, of a block that is final for certain. */
+  starved(): void;
   /** What became of a block that was to be obtained; `undefined`: it is invalid. */
   verdict(id: BlockId, executed: ExecutedBlock | undefined): void;
   failed(error: unknown): void;
@@ -92,7 +95,9 @@ export class BlockIntake {
     try {
       // Ids from the wanted block back to one whose state is at hand, newest first.
       const path: BlockId[] = [];
+      const breather = new Breather();
       for (let id = blockId; !chain.hasState(id); ) {
+        if (breather.due) await breather.breathe();
         const known = this.#arrived.get(id)?.header ?? chain.header(id);
         const headers =
           known === undefined
@@ -125,6 +130,7 @@ export class BlockIntake {
         this.#longWay = walk.then(ended, ended);
       }
       const walked = await walk;
+      signal.throwIfAborted();
       if (walked === 'invalid') {
         this.#options.verdict(blockId, undefined);
         return;
@@ -163,6 +169,9 @@ export class BlockIntake {
       peers,
       signal,
       onArrived: (block) => void this.#options.chain.verifyBlock(block),
+      onNobody: () => {
+        if (final) this.#options.starved();
+      },
       onBad: (peer, { message }) => this.#options.network.shun(peer, `it gave bad blocks: ${message}`),
     });
     try {
@@ -190,7 +199,8 @@ export class BlockIntake {
     blocks: readonly { readonly id: BlockId; readonly block: Block }[],
     commit: boolean,
   ): Promise<Walked> {
-    const { chain, logger, executed, commit: makeFinal } = this.#options;
+    const { chain, logger, signal, executed, commit: makeFinal } = this.#options;
+    signal.throwIfAborted();
     for (const [i, { id, block }] of blocks.entries()) {
       // What became final meanwhile needs no second execution.
       if (chain.hasState(id) || block.header.height <= chain.final.height) continue;

@@ -83,6 +83,29 @@ test('peers that are silent, behind or gone do not hold it up', async () => {
   assert.deepEqual(bad, []);
 });
 
+test('what no peer has is said, again and again, and comes when one of them has it after all', async () => {
+  let heard = 0;
+  let late = false;
+  const pruned: Answer = async (wanted) => (wanted.includes(ids[0] as BlockId) ? [] : good(wanted));
+  const { bodies } = stream(
+    { a: pruned, b: pruned, c: async (wanted) => (late ? good(wanted) : pruned(wanted)) },
+    { onNobody: () => heard++ },
+  );
+  const first = bodies.next();
+  await until(() => heard > 2, 5_000, 'word of it');
+  late = true;
+  assert.equal(blockIdOf(((await first) as Block).header), ids[0]);
+});
+
+test('a peer that is only a little behind is no reason to say so', async () => {
+  let heard = 0;
+  const behind: Answer = async (wanted) => (await good(wanted)).filter((block) => block.header.height <= 100);
+  const { bodies, asked } = stream({ behind, honest: good }, { onNobody: () => heard++ });
+  await all(bodies);
+  assert.equal(heard, 0);
+  assert((asked.get('behind') ?? 0) < 10, 'it is asked last for what it may not have');
+});
+
 test('what is fetched ahead is bounded, and closing or the signal ends it', async () => {
   let arrived = 0;
   const many = Array.from({ length: 4_000 }, (_, i) => ids[i % ids.length] as BlockId);

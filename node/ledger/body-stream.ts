@@ -16,7 +16,7 @@ const REQUESTS_MAX = 8;
 /** Blocks and bytes fetched ahead of the one that is wanted next. */
 const AHEAD_BLOCKS_MAX = 1_024;
 const AHEAD_BYTES_MAX = 24 * 1_048_576;
-/** A peer that did not answer, or has not got the blocks, rests this long, twice as long each time. */
+/** A peer that did not answer rests this long, one that lacks a block is not asked for it again; twice as long each time. */
 const REST_MS = 250;
 const REST_MAX_MS = 10_000;
 /** When all peers are out of favour they are given another chance after this. */
@@ -40,6 +40,8 @@ export interface BodyStreamOptions {
   readonly slowMs: number;
   /** Hears of every block as it arrives, before its turn. */
   onArrived?(block: Block): void;
+  /** Hears, again and again, that all peers have answered and none has the block that is wanted next. */
+  onNobody?(): void;
   /** Hears of a peer that is not asked again, and why. */
   onBad?(peer: NodeId, error: LedgerError): void;
 }
@@ -47,6 +49,10 @@ export interface BodyStreamOptions {
 interface Range {
   readonly from: number;
   readonly to: number;
+}
+interface Rest {
+  readonly untilMs: number;
+  readonly times: number;
 }
 interface Asked extends Range {
   readonly sinceMs: number;
@@ -60,7 +66,9 @@ export class BodyStream {
   readonly #asked = new Set<Asked>();
   readonly #busy = new Map<NodeId, number>();
   readonly #bad = new Set<NodeId>();
-  readonly #resting = new Map<NodeId, { untilMs: number; times: number }>();
+  /** Which blocks a peer has not got, by place, and until when it is not asked for them again. */
+  readonly #lacking = new Map<NodeId, Map<number, Rest>>();
+  readonly #resting = new Map<NodeId, Rest>();
   #nextAsked = 0;
   #next = 0;
   #aheadBytes = 0;
@@ -116,16 +124,15 @@ export class BodyStream {
   }
 
   #pump(): void {
+    const later: Range[] = [];
     while (!this.#closed && !this.#options.signal.aborted && this.#asked.size < REQUESTS_MAX) {
       const range = this.#take();
-      if (range === undefined) return;
-      const peer = this.#pick();
-      if (peer === undefined) {
-        this.#again.unshift(range);
-        return;
-      }
-      void this.#ask(peer, range);
+      if (range === undefined) break;
+      const peer = this.#pick(range.from);
+      if (peer === undefined) later.push(range);
+      else void this.#ask(peer, range);
     }
+    this.#again.unshift(...later);
   }
 
   /** What is to be asked for next: what failed before, then further ahead while there is room. */
@@ -143,8 +150,8 @@ export class BodyStream {
     return { from, to: this.#nextAsked };
   }
 
-  /** The peer with the least to do; the order of `peers` decides between equals. */
-  #pick(): NodeId | undefined {
+  /** The peer with the least to do that may have the block; the order of `peers` decides between equals. */
+  #pick(from: number): NodeId | undefined {
     const nowMs = performance.now();
     const all = this.#options.peers();
     if (all.length > 0 && all.every((peer) => this.#bad.has(peer))) {
@@ -154,11 +161,17 @@ export class BodyStream {
     }
     let best: NodeId | undefined;
     for (const peer of all) {
-      if (this.#bad.has(peer) || (this.#resting.get(peer)?.untilMs ?? 0) > nowMs) continue;
-      const busy = this.#busy.get(peer) ?? 0;
-      if (busy < PER_PEER_MAX && (best === undefined || busy < (this.#busy.get(best) ?? 0))) best = peer;
+      if (this.#bad.has(peer) || rests(this.#resting.get(peer), nowMs)) continue;
+      if (rests(this.#lacking.get(peer)?.get(from), nowMs)) continue;
+      if ((this.#busy.get(peer) ?? 0) >= PER_PEER_MAX) continue;
+      if (best === undefined || this.#rank(peer) < this.#rank(best)) best = peer;
     }
     return best;
+  }
+
+  /** Who has nothing else to do comes first, who lacked a block last. */
+  #rank(peer: NodeId): number {
+    return (this.#busy.get(peer) ?? 0) + (this.#lacking.has(peer) ? PER_PEER_MAX : 0);
   }
 
   async #ask(peer: NodeId, range: Range): Promise<void> {
@@ -172,8 +185,8 @@ export class BodyStream {
       if (found.length > ids.length || found.some(({ block }, i) => blockIdOf(block.header) !== ids[i]))
         throw new LedgerError('bad-block', 'a block that was not asked for');
       got = found.length;
-      if (got === 0) this.#rest(peer);
-      else this.#resting.delete(peer);
+      this.#resting.delete(peer);
+      if (got === 0) this.#lacks(peer, range.from);
       for (const [i, fetched] of found.entries()) this.#keep(range.from + i, fetched);
     } catch (error) {
       if (error instanceof LedgerError) {
@@ -197,10 +210,18 @@ export class BodyStream {
     this.#options.onArrived?.(fetched.block);
   }
 
+  #lacks(peer: NodeId, from: number): void {
+    const lacking = this.#lacking.get(peer) ?? new Map<number, Rest>();
+    for (const old of lacking.keys()) if (old < this.#next) lacking.delete(old);
+    lacking.set(from, longer(lacking.get(from)));
+    this.#lacking.set(peer, lacking);
+    const others = this.#options.peers();
+    if (others.every((other) => this.#bad.has(other) || this.#lacking.get(other)?.has(this.#next)))
+      this.#options.onNobody?.();
+  }
+
   #rest(peer: NodeId, leastMs = REST_MS): void {
-    const times = (this.#resting.get(peer)?.times ?? 0) + 1;
-    const restMs = Math.min(REST_MAX_MS, Math.max(leastMs, REST_MS * 2 ** (times - 1)));
-    this.#resting.set(peer, { untilMs: performance.now() + restMs, times });
+    this.#resting.set(peer, longer(this.#resting.get(peer), leastMs));
   }
 
   /** Asks another peer for what is wanted next when the one that was asked keeps everybody waiting. */
@@ -212,4 +233,15 @@ export class BodyStream {
       this.#again.unshift({ from: this.#next, to: asked.to });
     }
   }
+}
+
+function rests(rest: Rest | undefined, nowMs: number): boolean {
+  return rest !== undefined && rest.untilMs > nowMs;
+}
+
+/** From now on twice as long as the last time. */
+function longer(last: Rest | undefined, leastMs = REST_MS): Rest {
+  const times = (last?.times ?? 0) + 1;
+  const restMs = Math.min(REST_MAX_MS, Math.max(leastMs, REST_MS * 2 ** (times - 1)));
+  return { untilMs: performance.now() + restMs, times };
 }

@@ -36,11 +36,10 @@ import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
 import { Breather } from '../breather.ts';
 import type { FinalRecord } from './final-record.ts';
-import type { CertifiedHeader } from './finality.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { LedgerStore } from './ledger-store.ts';
 import type { SignatureCheck } from './signature-batch.ts';
-import type { StagedState } from './staged-state.ts';
+import { StagedState } from './staged-state.ts';
 import { VerifyPool } from './verify-pool.ts';
 
 /**
@@ -102,7 +101,14 @@ export class Chain {
 
   /** Opens or makes the ledger in `folder`; closes `pool` when it is closed. Throws NodeError as LedgerStore.open. */
   static async open(folder: string, genesis: Genesis, pool = new VerifyPool()): Promise<Chain> {
-    return new Chain(genesis, await LedgerStore.open(folder, genesis), pool);
+    const store = await LedgerStore.open(folder, genesis);
+    try {
+      await StagedState.tidy(store);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return new Chain(genesis, store, pool);
   }
 
   async close(): Promise<void> {
@@ -442,10 +448,14 @@ export class Chain {
     return overlays.map(({ id, block, outcome }) => ({ id, block, events: outcome.events }));
   }
 
-  /** Goes on from a state that was not executed here; see `StagedState.adopt`. */
-  async adopt(state: StagedState, newest: CertifiedHeader, boundaries: readonly Boundary[]): Promise<void> {
-    await state.adopt(newest, boundaries);
+  /**
+   * Goes on from a state that was not executed here; executed blocks that are not final are forgotten. `boundaries` lead
+   * from this epoch to that of the state. Throws LedgerError `bad-state-root`.
+   */
+  async adopt(state: StagedState, boundaries: readonly Boundary[]): Promise<void> {
+    await state.complete();
     this.#overlays.clear();
+    await state.adopt(boundaries);
   }
 
   /** The final block is final by a later view too: that one and its certificate are kept from now on, durably. */

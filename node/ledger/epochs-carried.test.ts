@@ -1,22 +1,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { pino } from 'pino';
-import { utf8 } from '../../ledger/bytes.ts';
-import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { ChainGrower } from '../../test/support/chain-grower.ts';
+import { LedgerPeer } from '../../test/support/ledger-peer.ts';
 import { SmallNetwork } from '../../test/support/small-network.ts';
-import { until } from '../../test/support/until.ts';
 import { NodeError } from '../errors.ts';
-import { Network } from '../network/network.ts';
-import { serveBlocks } from './block-fetch.ts';
 import { Chain } from './chain.ts';
 import { exportLedger, writeSnapshot } from './export-ledger.ts';
 import { encodeFinal } from './final-record.ts';
 import { importLedger } from './import-ledger.ts';
 import { FRAME, LedgerFileWriter, readFrames } from './ledger-file.ts';
-import { SnapshotServer } from './snapshot-serve.ts';
-import { syncFromSnapshot } from './snapshot-sync.ts';
 import { verifyLedger } from './verify-ledger.ts';
 
 /** Ledgers whose committee changed many times are carried over: every boundary is proven, by file and by link. */
@@ -26,11 +19,7 @@ let source: Chain;
 
 before(async () => {
   network = await SmallNetwork.create(5, 4, 0);
-  network.genesis = {
-    ...network.genesis,
-    timestampMs: Date.now() - 3_600_000,
-    parameters: { ...network.genesis.parameters, epochMs: 600 },
-  };
+  network.beginEarlier({ epochMs: 600 });
   source = await Chain.open(join(network.folder, 'source'), network.genesis);
   const grower = new ChainGrower(network, source);
   for (let index = 0; index < 5; index++) {
@@ -44,14 +33,15 @@ before(async () => {
 });
 after(async () => {
   await source.close();
-  network.remove();
+  await network.remove();
 });
 
-function sameEpochs(chain: Chain): void {
-  assert.deepEqual(encodeFinal(chain.final), encodeFinal(source.final));
-  assert.deepEqual(chain.seats, source.seats);
+/** Whether a ledger came to the same end by the same committees. */
+function sameEpochs({ final, seats, store }: Chain): void {
+  assert.deepEqual(encodeFinal(final), encodeFinal(source.final));
+  assert.deepEqual(seats, source.seats);
   for (let epoch = 0; epoch < source.epoch; epoch++)
-    assert.deepEqual(chain.store.boundary(epoch), source.store.boundary(epoch), `boundary ${epoch}`);
+    assert.deepEqual(store.boundary(epoch), source.store.boundary(epoch), `boundary ${epoch}`);
 }
 
 test('by file: an export and a snapshot bring all boundaries along; one without them is refused', async () => {
@@ -86,34 +76,16 @@ test('by file: an export and a snapshot bring all boundaries along; one without 
 });
 
 test('by link: a node of the first committee follows all boundaries to the state of the present one', async () => {
-  const logger = pino({ level: 'silent' });
-  const open = (name: string, seeds: readonly string[]): Promise<Network> =>
-    Network.open({
-      chainId: source.rules.chainId,
-      nodeSecret: sha256(utf8(name)),
-      host: '127.0.0.1',
-      port: 0,
-      advertise: [],
-      seeds,
-      records: { load: () => [], save: () => undefined },
-      logger,
-    });
-  const links = await open('server', []);
-  serveBlocks(links, source, () => undefined);
-  new SnapshotServer(links, source);
-  const own = await open('follower', [links.address]);
-  const chain = await Chain.open(join(network.folder, 'by-link'), network.genesis);
+  const file = join(network.folder, 'for-the-server');
+  await exportLedger(source, file);
+  const server = await LedgerPeer.open(join(network.folder, 'server'), network.genesis);
+  await importLedger(server.chain, file);
+  const follower = await LedgerPeer.open(join(network.folder, 'by-link'), network.genesis, [server]);
   try {
-    await until(() => own.peers().length === 1, 5_000, 'the link');
-    const { signal } = new AbortController();
-    assert.equal(
-      await syncFromSnapshot({ chain, network: own, logger, signal, behindMin: 10, waitMs: 1_000 }),
-      true,
-    );
-    sameEpochs(chain);
+    assert.equal(await follower.sync(10), true);
+    sameEpochs(follower.chain);
   } finally {
-    await own.close();
-    await links.close();
-    await chain.close();
+    await follower.close();
+    await server.close();
   }
 });

@@ -128,19 +128,32 @@ async function importBlocks(chain: Chain, path: string, proven: Proven, onProgre
 
 async function importState(chain: Chain, path: string, proven: Proven, onProgress: Progress): Promise<void> {
   const { boundaries, newest } = proven;
-  const staged = await StagedState.begin(chain.store);
+  const begun = StagedState.begun(chain.store);
+  // What was fetched from peers is in many parts: a file has but one.
+  const goesOn =
+    begun !== undefined &&
+    begun.missing.length < 2 &&
+    blockIdOf(begun.target.header) === blockIdOf(newest.header);
+  const staged = goesOn
+    ? begun
+    : await StagedState.begin(chain.store, newest, [{ from: FIRST_KEY, to: undefined }]);
   let from: string | undefined = FIRST_KEY;
   for await (const { type, payload, endByte } of readFrames(path)) {
     if (type === FRAME.headers) await staged.addHeaders(headersIn(payload));
     if (type !== FRAME.chunk) continue;
     const chunk = verifyChunk(newest.header.stateRoot, payload);
     demand(chunk.from === from, 'bad-path', 'a chunk of the state is missing');
-    await staged.add(chunk.rows);
+    const [part] = staged.missing;
+    if (part?.from === from) await staged.add(part, chunk.to, chunk.rows);
     from = chunk.to;
     onProgress('state', endByte);
   }
-  demand(from === undefined, 'bad-path', 'the last chunks of the state are missing');
-  await chain.adopt(staged, newest, boundaries);
+  demand(
+    from === undefined && staged.missing.length === 0,
+    'bad-path',
+    'the last chunks of the state are missing',
+  );
+  await chain.adopt(staged, boundaries);
 }
 
 function headersIn(payload: Uint8Array): readonly BlockHeader[] {

@@ -18,6 +18,7 @@ import { serveBlocks } from './block-fetch.ts';
 import { BlockIntake } from './block-intake.ts';
 import type { Chain, FinalBlock } from './chain.ts';
 import { Conduct } from './conduct.ts';
+import { FarBehind } from './far-behind.ts';
 import { TransactionGossip } from './transaction-gossip.ts';
 import { VoteLog } from './vote-log.ts';
 
@@ -40,6 +41,8 @@ export interface LedgerNodeOptions {
   readonly nodeId: NodeId;
   readonly nodeSecret: Uint8Array;
   readonly logger: Logger;
+  /** Blocks that it must be behind to fetch a snapshot while it runs; 0: it never does. */
+  readonly snapshotBehind: number;
 }
 
 type Work =
@@ -51,19 +54,25 @@ export class LedgerNode {
   readonly mempool = new Mempool();
   readonly #options: LedgerNodeOptions;
   readonly #network: Network;
-  readonly #log: VoteLog;
+  #log: VoteLog;
   readonly #gossip: TransactionGossip;
   readonly #conduct: Conduct;
-  readonly #consensus: Consensus;
+  #consensus: Consensus;
   readonly #abort = new AbortController();
   readonly #queue: Work[] = [];
-  readonly #intake: BlockIntake;
+  #intake: BlockIntake;
+  /** Ends what the intake has under way. */
+  #intakeAbort = new AbortController();
+  readonly #farBehind: FarBehind;
   readonly #finalListeners = new Set<(blocks: readonly FinalBlock[]) => void>();
   readonly #evidenceListeners = new Set<(first: Vote, second: Vote) => void>();
   readonly #blockListeners = new Set<() => void>();
+  readonly #leapListeners = new Set<() => void>();
   readonly #finalityMs: number[] = [];
   #running: Promise<void> | undefined;
   #busy = false;
+  /** Consensus rests while a snapshot up to this height takes the place of the state. */
+  #leapHeight: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #workDirty = true;
   #haltReason: string | undefined;
@@ -74,36 +83,17 @@ export class LedgerNode {
     this.chain = options.chain;
     this.#network = options.network;
     this.#log = log;
-    this.#consensus = new Consensus({
-      chainId: options.chain.rules.chainId,
-      epoch: options.chain.epoch,
-      seats: options.chain.seats,
-      self: { nodeId: options.nodeId, sign: (digest) => sign(digest, options.nodeSecret) },
-      final: options.chain.final,
-      records: log.records,
-      abstainEpoch: options.chain.store.voting.abstainEpoch,
-      nowMs: Date.now(),
-      salt: Number.parseInt(options.nodeId.slice(-4), 16),
-    });
-    this.#intake = new BlockIntake(
-      {
-        chain: options.chain,
-        network: options.network,
-        logger: options.logger,
-        signal: this.#abort.signal,
-        inTurn: (run) => this.#inTurn(run),
-        executed: (id, block) => this.#executed(id, block),
-        commit: async (id) => {
-          const header = this.chain.header(id);
-          if (header !== undefined)
-            await this.#commitUpTo(id, { epoch: header.epoch, view: header.view, certificate: undefined });
-        },
-        verdict: (blockId, executed) => this.#post({ kind: 'verdict', blockId, executed }),
-        failed: (error) => this.#halt(error instanceof Error ? error.message : String(error), error),
-      },
-      log.blocks,
-    );
+    this.#consensus = this.#newConsensus();
+    this.#intake = this.#newIntake();
     this.#conduct = new Conduct((peer, reason) => this.#network.shun(peer, reason));
+    this.#farBehind = new FarBehind({
+      chain: options.chain,
+      network: options.network,
+      logger: options.logger,
+      signal: this.#abort.signal,
+      behindMin: options.snapshotBehind,
+      atRest: (height, take) => this.#atRest(height, take),
+    });
     this.#gossip = new TransactionGossip({
       chain: options.chain,
       network: options.network,
@@ -119,6 +109,44 @@ export class LedgerNode {
         if (!this.#abort.signal.aborted) this.#halt('gossiped transactions cannot be verified', error);
       },
     });
+  }
+
+  #newConsensus(): Consensus {
+    const { chain, nodeId, nodeSecret } = this.#options;
+    return new Consensus({
+      chainId: chain.rules.chainId,
+      epoch: chain.epoch,
+      seats: chain.seats,
+      self: { nodeId, sign: (digest) => sign(digest, nodeSecret) },
+      final: chain.final,
+      records: this.#log.records,
+      abstainEpoch: chain.store.voting.abstainEpoch,
+      nowMs: Date.now(),
+      salt: Number.parseInt(nodeId.slice(-4), 16),
+    });
+  }
+
+  #newIntake(): BlockIntake {
+    const { chain, network, logger } = this.#options;
+    return new BlockIntake(
+      {
+        chain,
+        network,
+        logger,
+        signal: AbortSignal.any([this.#abort.signal, this.#intakeAbort.signal]),
+        inTurn: (run) => this.#inTurn(run),
+        executed: (id, block) => this.#executed(id, block),
+        commit: async (id) => {
+          const header = this.chain.header(id);
+          if (header !== undefined)
+            await this.#commitUpTo(id, { epoch: header.epoch, view: header.view, certificate: undefined });
+        },
+        verdict: (blockId, executed) => this.#post({ kind: 'verdict', blockId, executed }),
+        starved: () => this.#farBehind.starved(),
+        failed: (error) => this.#halt(error instanceof Error ? error.message : String(error), error),
+      },
+      this.#log.blocks,
+    );
   }
 
   /** Takes up the log and goes on from it. Throws NodeError `data-damaged`. */
@@ -158,7 +186,7 @@ export class LedgerNode {
 
   /** The height it is catching up to, while it does. */
   get catchUpHeight(): number | undefined {
-    return this.#intake.catchUpHeight;
+    return this.#leapHeight ?? this.#intake.catchUpHeight;
   }
 
   /** Median time from a block's timestamp to its finality here, of late blocks, in ms. */
@@ -169,6 +197,16 @@ export class LedgerNode {
   /** Wall time at which the newest block became final here. */
   get lastFinalMs(): number | undefined {
     return this.#lastFinalMs;
+  }
+
+  /** Whether a snapshot is taking the place of the state: what is signed now is signed over an old one. */
+  get isLeaping(): boolean {
+    return this.#leapHeight !== undefined;
+  }
+
+  /** Whether it cannot go on, since no peer has the next body any more and it is told to take no snapshot. */
+  get isStuck(): boolean {
+    return this.#farBehind.isStuck;
   }
 
   notarized(): ReadonlySet<BlockId> {
@@ -193,6 +231,12 @@ export class LedgerNode {
     return () => this.#blockListeners.delete(listener);
   }
 
+  /** Called after a snapshot took the place of the state, or was to: nobody hears of the blocks that were left out. */
+  onLeap(listener: () => void): () => void {
+    this.#leapListeners.add(listener);
+    return () => this.#leapListeners.delete(listener);
+  }
+
   /**
    * Takes a signed transaction into the pool and tells the others. Throws LedgerError with why it cannot be taken.
    * That it is in the pool is no promise: only a final block is.
@@ -204,6 +248,7 @@ export class LedgerNode {
   /** Takes what a peer says about consensus; what does not hold is ignored. */
   receive(from: NodeId, message: ConsensusMessage): void {
     if (message.kind === 'proposal') this.#intake.assemble(message, this.mempool);
+    if (message.kind === 'status') this.#farBehind.heard(message.finalization?.position?.height ?? 0);
     this.#post({ kind: 'message', from, message });
   }
 
@@ -211,6 +256,7 @@ export class LedgerNode {
   async close(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#timer);
+    await this.#farBehind.closed();
     await this.#running;
     await this.#log.close();
   }
@@ -283,6 +329,7 @@ export class LedgerNode {
         // A flood of messages must leave room for everything else that this process does.
         if (breather.due) await breather.breathe();
         if (work.kind === 'run') await work.run();
+        else if (this.#leapHeight !== undefined) continue;
         else if (work.event.kind === 'message' && this.#network.isShunned(work.event.from)) continue;
         else await this.#carryOut(this.#consensus.step(work.event, Date.now()));
       }
@@ -302,7 +349,7 @@ export class LedgerNode {
 
   /** Tells consensus whether there is something to include on the tip, when that may have changed. */
   #reportWork(): void {
-    if (!this.#workDirty) return;
+    if (!this.#workDirty || this.#leapHeight !== undefined) return;
     this.#workDirty = false;
     const tip = this.chain.hasState(this.#consensus.tipId) ? this.#consensus.tipId : this.chain.final.id;
     const state = this.chain.stateAfter(tip);
@@ -321,6 +368,7 @@ export class LedgerNode {
 
   #setTimer(): void {
     clearTimeout(this.#timer);
+    if (this.#leapHeight !== undefined) return;
     const wakes = [this.#consensus.nextWakeMs() ?? Number.POSITIVE_INFINITY];
     const clock = clockOf(this.chain.state);
     if (clock.liveContracts > 0) wakes.push(clock.periodStartedMs + this.chain.rules.parameters.periodMs);
@@ -402,6 +450,37 @@ export class LedgerNode {
     }
   }
 
+  // ---- a snapshot in place of what would have to be executed
+
+  async #atRest(height: number, take: () => Promise<void>): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#leapHeight = height;
+      this.#intakeAbort.abort();
+    });
+    try {
+      await take();
+    } finally {
+      await this.#inTurn(() => this.#beginAnew().catch((error: Error) => this.#halt(error.message, error)));
+    }
+  }
+
+  /** As after a restart: from the ledger and the log as they are now. */
+  async #beginAnew(): Promise<void> {
+    const { folder, logger } = this.#options;
+    await this.#log.close();
+    this.#log = await VoteLog.open(folder, this.chain, logger);
+    this.#intakeAbort = new AbortController();
+    this.#intake = this.#newIntake();
+    this.#consensus = this.#newConsensus();
+    const waiting = [...this.mempool.all()];
+    this.mempool.prune(this.chain.state, Date.now(), new Set(waiting.map((one) => one.transaction.sender)));
+    this.#leapHeight = undefined;
+    this.#workDirty = true;
+    for (const listener of this.#leapListeners) listener();
+    for (const { nodeId } of this.#network.peers()) this.#post({ kind: 'peer', nodeId });
+    this.#post({ kind: 'tick' });
+  }
+
   // ---- building and executing
 
   async #build(view: number, parentId: BlockId): Promise<void> {
@@ -434,8 +513,13 @@ export class LedgerNode {
 
   /** Runs something in the order of events. */
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const { signal } = this.#abort;
     return new Promise((resolve, reject) => {
-      this.#push({ kind: 'run', run: () => run().then(resolve, reject) });
+      const ended = (): void => reject(signal.reason);
+      if (signal.aborted) return ended();
+      signal.addEventListener('abort', ended, { once: true });
+      const over = (): void => signal.removeEventListener('abort', ended);
+      this.#push({ kind: 'run', run: () => run().then(resolve, reject).finally(over) });
     });
   }
 

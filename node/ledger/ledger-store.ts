@@ -44,7 +44,7 @@ import {
   under,
 } from './ledger-database.ts';
 import { RecentValues } from './recent-values.ts';
-import { clearPlace, orderKey } from './state-tree.ts';
+import { orderKey } from './state-tree.ts';
 
 /** The ledger on disk: one atomic synced batch a commit. */
 
@@ -78,12 +78,14 @@ export class LedgerStore {
   readonly #loadRow = (key: string) => this.database.getSync(rowsAt(this.#place) + key);
   #place: StatePlace;
   #final: FinalRecord;
+  #prunedHeight: number;
 
   private constructor(database: Database, mark: HeightMark, place: StatePlace, final: FinalRecord) {
     this.database = database;
     this.#mark = mark;
     this.#place = place;
     this.#final = final;
+    this.#prunedHeight = Number(readText(database.getSync(PRUNED_KEY)) ?? 0);
     this.state = readerOver((key) => this.row(key));
     const load = (path: string) => this.database.getSync(pagesAt(this.#place) + path);
     this.page = (path) => this.#pages.get(path, load);
@@ -119,8 +121,6 @@ export class LedgerStore {
       if (final.height < height)
         throw damaged(`it ends at block ${final.height}, and block ${height} was final here before`);
       const place = readText<StatePlace>(db.getSync(PLACE_KEY)) ?? '';
-      // What a snapshot left that was cut off, or the state that one replaced.
-      await clearPlace(db, place === '' ? '1' : '');
       if (db.getSync(ORDERED_KEY) === undefined) await orderRows(db, place);
       mark = new HeightMark(location);
       mark.write(final.height);
@@ -154,7 +154,7 @@ export class LedgerStore {
 
   /** Heights from 1 up to this one have their headers only; 0 when all bodies are there. */
   get prunedHeight(): number {
-    return Number(readText(this.database.getSync(PRUNED_KEY)) ?? 0);
+    return this.#prunedHeight;
   }
 
   row(key: string): Uint8Array | undefined {
@@ -182,8 +182,9 @@ export class LedgerStore {
     return bytes === undefined ? undefined : decodeBlock(bytes);
   }
 
-  /** The final block at a height. */
+  /** The final block at a height. Those above the newest are known when a snapshot is being fetched, and not final here. */
   idAt(height: number): BlockId | undefined {
+    if (height > this.#final.height) return undefined;
     const bytes = this.database.getSync(`h/${sortable(height)}`);
     return bytes === undefined ? undefined : (new TextDecoder().decode(bytes) as BlockId);
   }
@@ -326,12 +327,20 @@ export class LedgerStore {
       if (bytes !== undefined && bytes.length > HEADER_BYTES)
         batch.put(`b/${id}`, bytes.slice(0, HEADER_BYTES));
     }
-    batch.put(PRUNED_KEY, utf8(String(to)));
+    this.#pruneTo(batch, to);
     await batch.write();
+  }
+
+  /** Never lower than it was: bodies are cut while a snapshot takes the place of the state. */
+  #pruneTo(batch: Batch, height: number): void {
+    if (height <= this.#prunedHeight) return;
+    this.#prunedHeight = height;
+    batch.put(PRUNED_KEY, utf8(String(height)));
   }
 
   /** Makes a state that was filled in the other place the one in force; `batch` holds what goes with it. */
   async adopt(place: StatePlace, final: FinalRecord, batch: Batch): Promise<void> {
+    this.#pruneTo(batch, final.height);
     batch.put(PLACE_KEY, utf8(place));
     batch.put(FINAL_KEY, encodeFinal(final));
     await batch.write({ sync: true });

@@ -2,111 +2,72 @@ import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
 import { encodeChunk } from '../../ledger/commitment/state-chunk.ts';
-import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { BlockId } from '../../ledger/ids.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { accountNumber, ChainGrower } from '../../test/support/chain-grower.ts';
+import { LedgerPeer } from '../../test/support/ledger-peer.ts';
 import { SmallNetwork } from '../../test/support/small-network.ts';
-import { until } from '../../test/support/until.ts';
 import { KIND } from '../network/kinds.ts';
-import { Network } from '../network/network.ts';
-import { serveBlocks } from './block-fetch.ts';
-import { Chain } from './chain.ts';
 import { encodeFinal } from './final-record.ts';
 import { decodeStates, encodeStates } from './snapshot-messages.ts';
-import { SnapshotServer } from './snapshot-serve.ts';
-import { syncFromSnapshot } from './snapshot-sync.ts';
 import { verifyLedger } from './verify-ledger.ts';
 
-const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
-const closing: (() => Promise<void>)[] = [];
 let network: SmallNetwork;
 let whole: string;
+const peers: LedgerPeer[] = [];
 
 before(async () => {
   network = await SmallNetwork.create(4, 4, 0);
-  // The first block was long ago: whoever starts now may be far behind.
-  network.genesis = { ...network.genesis, timestampMs: Date.now() - 3_600_000 };
-  whole = join(network.folder, 'whole');
-  const chain = await Chain.open(whole, network.genesis);
-  const grower = new ChainGrower(network, chain);
-  await grower.claim();
-  await grower.grow(60, 40);
-  await chain.close();
+  network.beginEarlier();
+  whole = network.members[0]?.folder as string;
+  await network.grow([0], async (grower) => {
+    await grower.claim();
+    await grower.grow(60, 40);
+  });
 });
 after(async () => {
-  for (const close of closing.reverse()) await close();
-  network.remove();
+  for (const peer of peers.reverse()) await peer.close();
+  await network.remove();
 });
 
-function openLinks(name: string, seeds: readonly string[] = []): Promise<Network> {
-  return Network.open({
-    chainId: chainId(),
-    nodeSecret: sha256(utf8(name)),
-    host: '127.0.0.1',
-    port: 0,
-    advertise: [],
-    seeds,
-    records: { load: () => [], save: () => undefined },
-    logger,
-  });
-}
-let knownChainId: Chain['rules']['chainId'] | undefined;
-const chainId = (): Chain['rules']['chainId'] => knownChainId as Chain['rules']['chainId'];
-
 let folders = 0;
-/** A node that has the whole ledger and hands it over. */
-async function server(name: string): Promise<{ chain: Chain; links: Network; snapshots: SnapshotServer }> {
-  const folder = join(network.folder, `server-${folders++}`);
-  cpSync(whole, folder, { recursive: true });
-  const chain = await Chain.open(folder, network.genesis);
-  knownChainId = chain.rules.chainId;
-  const links = await openLinks(`${name} ${folders}`);
-  serveBlocks(links, chain, () => undefined);
-  const snapshots = new SnapshotServer(links, chain);
-  closing.push(async () => {
-    await links.close();
-    await chain.close();
-  });
-  return { chain, links, snapshots };
-}
+const newFolder = (): string => join(network.folder, `peer-${folders++}`);
 
+async function open(folder: string, others: readonly LedgerPeer[] = []): Promise<LedgerPeer> {
+  const peer = await LedgerPeer.open(folder, network.genesis, others);
+  peers.push(peer);
+  return peer;
+}
+/** Nodes that have the whole ledger and hand it over. */
+async function servers(count: number): Promise<readonly LedgerPeer[]> {
+  const opened = [];
+  for (let n = 0; n < count; n++) {
+    const folder = newFolder();
+    cpSync(whole, folder, { recursive: true });
+    opened.push(await open(folder));
+  }
+  return opened;
+}
 /** A fresh node that has just met the others. */
-async function follower(servers: readonly { links: Network }[]) {
-  const folder = join(network.folder, `follower-${folders++}`);
-  const chain = await Chain.open(folder, network.genesis);
-  const links = await openLinks(
-    `follower ${folders}`,
-    servers.map((one) => one.links.address),
-  );
-  await until(() => links.peers().length === servers.length, 5_000, 'the links');
-  let closed = false;
-  const close = async (): Promise<void> => {
-    if (closed) return;
-    closed = true;
-    await links.close();
-    await chain.close();
-  };
-  closing.push(close);
-  const sync = (behindMin = 50, signal = new AbortController().signal): Promise<boolean> =>
-    syncFromSnapshot({ chain, network: links, logger, signal, behindMin, waitMs: 1_000 });
-  return { folder, chain, links, close, sync };
+const follower = (others: readonly LedgerPeer[]): Promise<LedgerPeer> => open(newFolder(), others);
+
+/** Calls when a node is asked for a chunk. */
+function onChunk({ links }: LedgerPeer, then: () => void): void {
+  links.admitBy((_, kind) => {
+    if (kind === KIND.getChunk) then();
+    return undefined;
+  });
 }
 
 test('a fresh node takes the state from several peers, and has nothing wrong', async () => {
-  const servers = [await server('a'), await server('b'), await server('c')];
-  const asked = new Map<number, number>();
-  for (const [i, { links }] of servers.entries())
-    links.admitBy((_, kind) => {
-      if (kind === KIND.getChunk) asked.set(i, (asked.get(i) ?? 0) + 1);
-      return undefined;
-    });
-  const fresh = await follower(servers);
-  assert.equal(await fresh.sync(), true);
-  const [{ chain }] = servers as [(typeof servers)[number]];
+  const others = await servers(3);
+  const asked = new Set<LedgerPeer>();
+  for (const other of others) onChunk(other, () => asked.add(other));
+  const fresh = await follower(others);
+  assert.equal(await fresh.sync(50), true);
+  const [{ chain }] = others as [LedgerPeer];
   assert.deepEqual(encodeFinal(fresh.chain.final), encodeFinal(chain.final));
   assert.deepEqual(
     accountOf(fresh.chain.state, accountNumber(77)),
@@ -115,7 +76,7 @@ test('a fresh node takes the state from several peers, and has nothing wrong', a
   assert.equal(fresh.chain.store.prunedHeight, 61);
   assert.equal(asked.size, 3, 'all peers were asked');
   // There is nothing further ahead.
-  assert.equal(await fresh.sync(), false);
+  assert.equal(await fresh.sync(50), false);
   await fresh.close();
   const report = await verifyLedger({ dataFolder: fresh.folder, genesis: network.genesis });
   assert.deepEqual(report.findings, []);
@@ -123,9 +84,7 @@ test('a fresh node takes the state from several peers, and has nothing wrong', a
 });
 
 test('a peer that gives bad chunks is shunned, one that forges states too; the others do', async () => {
-  const honest = await server('honest');
-  const liar = await server('liar');
-  const forger = await server('forger');
+  const [honest, liar, forger] = (await servers(3)) as [LedgerPeer, LedgerPeer, LedgerPeer];
   forger.links.handle(KIND.getStates, 8, () => {
     const header = forger.chain.header(forger.chain.final.id);
     assert(header !== undefined);
@@ -156,7 +115,7 @@ test('a peer that gives bad chunks is shunned, one that forges states too; the o
     }),
   );
   const fresh = await follower([liar, forger, honest]);
-  assert.equal(await fresh.sync(), true);
+  assert.equal(await fresh.sync(50), true);
   assert.equal(fresh.chain.final.id, honest.chain.final.id);
   const left = fresh.links.peers().map(({ nodeId }) => nodeId);
   assert.deepEqual(left, [honest.links.nodeId]);
@@ -164,27 +123,26 @@ test('a peer that gives bad chunks is shunned, one that forges states too; the o
 });
 
 test('with only bad peers nothing changes, and the node goes on block by block', async () => {
-  const liar = await server('only liar');
+  const [liar] = (await servers(1)) as [LedgerPeer];
   liar.links.handle(KIND.getChunk, 1_000, () => utf8('no chunk at all'));
   const fresh = await follower([liar]);
   const { id } = fresh.chain.final;
-  assert.equal(await fresh.sync(), false);
+  assert.equal(await fresh.sync(50), false);
   assert.equal(fresh.chain.final.id, id);
   await fresh.close();
   assert.deepEqual((await verifyLedger({ dataFolder: fresh.folder, genesis: network.genesis })).findings, []);
 });
 
 test('the state that is handed over stays as it was while blocks are committed', async () => {
-  const busy = await server('busy');
+  const [busy] = (await servers(1)) as [LedgerPeer];
   const grower = new ChainGrower(network, busy.chain);
   const fresh = await follower([busy]);
   const { id } = busy.chain.final;
   let growing: Promise<void> | undefined;
-  busy.links.admitBy((_, kind) => {
-    if (kind === KIND.getChunk) growing ??= grower.grow(20, 20).then(() => busy.snapshots.committed());
-    return undefined;
+  onChunk(busy, () => {
+    growing ??= grower.grow(20, 20).then(() => busy.snapshots.committed());
   });
-  assert.equal(await fresh.sync(), true);
+  assert.equal(await fresh.sync(50), true);
   assert.equal(fresh.chain.final.id, id);
   await growing;
   assert(busy.chain.final.height > fresh.chain.final.height);
@@ -192,15 +150,12 @@ test('the state that is handed over stays as it was while blocks are committed',
 });
 
 test('a node that is not far behind, or wants no snapshot, leaves it; one that is stopped changes nothing', async () => {
-  const one = await server('one');
+  const [one] = (await servers(1)) as [LedgerPeer];
   const fresh = await follower([one]);
   assert.equal(await fresh.sync(62), false);
   assert.equal(await fresh.sync(0), false);
   const stopping = new AbortController();
-  one.links.admitBy((_, kind) => {
-    if (kind === KIND.getChunk) stopping.abort(new Error('stopped'));
-    return undefined;
-  });
+  onChunk(one, () => stopping.abort(new Error('stopped')));
   await assert.rejects(fresh.sync(50, stopping.signal));
   assert(stopping.signal.aborted);
   assert.equal(fresh.chain.final.height, 0);
@@ -208,7 +163,7 @@ test('a node that is not far behind, or wants no snapshot, leaves it; one that i
 });
 
 test('what is asked for badly is refused, and states come with the way to their committees', async () => {
-  const one = await server('strict');
+  const [one] = (await servers(1)) as [LedgerPeer];
   const fresh = await follower([one]);
   const ask = (kind: number, body: Uint8Array): Promise<Uint8Array> =>
     fresh.links.request(one.links.nodeId, kind, body);
@@ -220,4 +175,62 @@ test('what is asked for badly is refused, and states come with the way to their 
   assert.equal(states[0]?.header.height, 61);
   assert.deepEqual(boundaries, []);
   await fresh.close();
+});
+
+/** Has a fresh node stopped after some chunks; gives its folder and how many it had. */
+async function cutOff(from: LedgerPeer): Promise<{ folder: string; chunks: number }> {
+  const fresh = await follower([from]);
+  const stopping = new AbortController();
+  let chunks = 0;
+  onChunk(from, () => {
+    if (++chunks === 40) stopping.abort();
+  });
+  await assert.rejects(fresh.sync(50, stopping.signal), /aborted/);
+  await fresh.close();
+  return { folder: fresh.folder, chunks };
+}
+
+test('a node that was stopped while it fetched goes on with what it has, and has nothing wrong', async () => {
+  const [one] = (await servers(1)) as [LedgerPeer];
+  const { folder, chunks } = await cutOff(one);
+  let more = 0;
+  onChunk(one, () => more++);
+  const again = await open(folder, [one]);
+  assert.equal(again.chain.final.height, 0, 'nothing is final here before all of it is');
+  assert.equal(again.chain.store.idAt(30), undefined);
+  assert.equal(await again.sync(50), true);
+  assert.equal(again.chain.final.id, one.chain.final.id);
+  // What was under way is asked for again, no more.
+  assert(more < chunks, `${chunks} chunks were fetched before, ${more} after`);
+  await again.close();
+  assert.deepEqual((await verifyLedger({ dataFolder: folder, genesis: network.genesis })).findings, []);
+});
+
+test('a state that was begun and that nobody has any more makes room for one that somebody has', async () => {
+  const [one, later] = (await servers(2)) as [LedgerPeer, LedgerPeer];
+  const { folder } = await cutOff(one);
+  await new ChainGrower(network, later.chain).grow(5);
+  const again = await open(folder, [later]);
+  assert.equal(await again.sync(50), true);
+  assert.equal(again.chain.final.id, later.chain.final.id);
+  await again.close();
+  assert.deepEqual((await verifyLedger({ dataFolder: folder, genesis: network.genesis })).findings, []);
+});
+
+test('rows that rotted on disk while it was stopped are not taken over: all is fetched anew', async () => {
+  const [one] = (await servers(1)) as [LedgerPeer];
+  const { folder } = await cutOff(one);
+  const again = await open(folder, [one]);
+  const { database } = again.chain.store;
+  const [[key, row] = []] = await database.iterator({ gte: 's1/', lt: 's10', limit: 1 }).all();
+  assert(key !== undefined && row !== undefined);
+  await database.put(
+    key,
+    Uint8Array.from(row, (byte) => byte ^ 1),
+  );
+  assert.equal(await again.sync(50), false, 'what is there does not give the root');
+  assert.equal(again.chain.final.height, 0);
+  assert.equal(await again.sync(50), true);
+  assert.equal(again.chain.final.id, one.chain.final.id);
+  await again.close();
 });

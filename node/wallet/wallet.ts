@@ -45,7 +45,7 @@ export class Wallet {
   readonly accountId: AccountId;
   readonly #secret: Uint8Array;
   readonly #ledger: LedgerNode;
-  readonly #off: () => void;
+  readonly #offs: readonly (() => void)[];
   readonly #timer: NodeJS.Timeout;
   #waiting: Waiting[] = [];
 
@@ -53,7 +53,7 @@ export class Wallet {
     this.#ledger = ledger;
     this.accountId = accountId;
     this.#secret = secret;
-    this.#off = ledger.onFinal((blocks) => {
+    const offFinal = ledger.onFinal((blocks) => {
       for (const { block } of blocks) {
         for (const transaction of block.transactions) {
           if (transaction.sender === accountId) this.#found(transactionId(transaction), block.header.height);
@@ -61,6 +61,7 @@ export class Wallet {
       }
       this.#revise();
     });
+    this.#offs = [offFinal, ledger.onLeap(() => this.#leapt())];
     this.#timer = setInterval(() => this.#revise(), 2_000);
     this.#timer.unref();
   }
@@ -72,9 +73,18 @@ export class Wallet {
 
   /**
    * Signs and sends; resolves when it is final. Rejects with LedgerError for what the ledger refuses, NodeError
-   * `timeout` when no block took it in two minutes.
+   * `timeout` when no block took it in two minutes, `unknown-outcome` when the ledger went on without this node, `not-synced`
+   * while it does.
    */
   submit(body: TransactionBody, feeGrains?: Grains): Promise<Sent> {
+    if (this.#ledger.isLeaping) {
+      return Promise.reject(
+        new NodeError(
+          'not-synced',
+          'this node takes the newest state over from others: try again in a while',
+        ),
+      );
+    }
     if (this.#waiting.length >= WAITING_MAX) {
       return Promise.reject(
         new NodeError('timeout', `${WAITING_MAX} transactions wait already; try again when some are final`),
@@ -107,7 +117,7 @@ export class Wallet {
   }
 
   close(): void {
-    this.#off();
+    for (const off of this.#offs) off();
     clearInterval(this.#timer);
     for (const { reject } of this.#waiting.splice(0))
       reject(new NodeError('not-running', 'the node is stopping; what was sent may still become final'));
@@ -137,8 +147,27 @@ export class Wallet {
     found?.resolve({ transactionId: id, height });
   }
 
+  /**
+   * Blocks were left out: whether they had what the state has overtaken is not known here, and sending it again could pay
+   * twice.
+   */
+  #leapt(): void {
+    const { nonce } = accountOf(this.#ledger.chain.state, this.accountId);
+    const overtaken = this.#waiting.filter(({ transaction }) => transaction.nonce < nonce);
+    this.#waiting = this.#waiting.filter(({ transaction }) => transaction.nonce >= nonce);
+    for (const { id, reject } of overtaken)
+      reject(
+        new NodeError(
+          'unknown-outcome',
+          `the ledger went on while this node was away, and whether it took transaction ${id} is not known here: ask a node that keeps all bodies before it is sent again`,
+        ),
+      );
+    this.#revise();
+  }
+
   /** Gives back what cannot become final any more, and renumbers what can. */
   #revise(): void {
+    if (this.#ledger.isLeaping) return;
     const { chain, mempool } = this.#ledger;
     for (;;) {
       const [first] = this.#waiting;

@@ -15,16 +15,23 @@ import {
   transactionId,
 } from '../../ledger/transaction.ts';
 import type { Chain } from '../../node/ledger/chain.ts';
-import type { SmallNetwork } from './small-network.ts';
+import type { Tpm } from '../../node/tpm/tpm.ts';
+import type { Person } from './ledger-world.ts';
+
+/** Whose keys the blocks are signed with. */
+interface Signing {
+  readonly members: readonly { readonly person: Person; readonly tpm: Tpm }[];
+  claim(index: number): Promise<TransactionBody>;
+}
 
 /** Makes blocks on a chain as its committees would, without the time that committees take. */
 export class ChainGrower {
-  readonly #network: SmallNetwork;
+  readonly #network: Signing;
   readonly #chain: Chain;
   #accounts = 0;
   #nowMs: number;
 
-  constructor(network: SmallNetwork, chain: Chain) {
+  constructor(network: Signing, chain: Chain) {
     this.#network = network;
     this.#chain = chain;
     this.#nowMs = chain.final.timestampMs;
@@ -37,7 +44,7 @@ export class ChainGrower {
 
   /** A block with which a member that has claimed takes a seat. */
   async takeSeat(index: number): Promise<void> {
-    const { ekId } = await (this.#network.members[index] as SmallNetwork['members'][number]).tpm.ek();
+    const { ekId } = await (this.#network.members[index] as Signing['members'][number]).tpm.ek();
     await this.#block(index, [{ kind: 'seat', ekId, action: 'enter' }]);
   }
 
@@ -71,7 +78,7 @@ export class ChainGrower {
   async #block(index: number, bodies: readonly TransactionBody[]): Promise<void> {
     const chain = this.#chain;
     const { final } = chain;
-    const { person } = this.#network.members[index] as SmallNetwork['members'][number];
+    const { person } = this.#network.members[index] as Signing['members'][number];
     const { nonce } = accountOf(chain.state, person.accountId);
     const candidates = bodies.map((body, i): PooledTransaction => {
       const transaction = signTransaction(

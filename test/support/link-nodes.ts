@@ -15,16 +15,23 @@ export function identity(name: string, chainId = CHAIN): Identity {
   return identityOf(chainId, sha256(utf8(name)));
 }
 
-export function openNetwork(name: string, seeds: readonly string[] = []): Promise<Network> {
+/** What tests have to say in the log: nothing, unless TEST_LOG names a level. */
+export const silent = pino({ level: process.env.TEST_LOG ?? 'silent' });
+
+export function openNetwork(
+  name: string,
+  seeds: readonly string[] = [],
+  chainId: ChainId = CHAIN,
+): Promise<Network> {
   return Network.open({
-    chainId: CHAIN,
+    chainId,
     nodeSecret: sha256(utf8(name)),
     host: '127.0.0.1',
     port: 0,
     advertise: [],
     seeds,
     records: { load: () => [], save: () => undefined },
-    logger: pino({ level: 'silent' }),
+    logger: silent,
   });
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -20,6 +20,7 @@ import { memoryIssuerLog } from '../../node/tpm/issuer-log.ts';
 import { openTpm } from '../../node/tpm/open.ts';
 import type { Tpm } from '../../node/tpm/tpm.ts';
 import { Wallet } from '../../node/wallet/wallet.ts';
+import { ChainGrower } from './chain-grower.ts';
 import { freePorts } from './free-ports.ts';
 import { type Person, person } from './ledger-world.ts';
 
@@ -43,12 +44,14 @@ export interface Running<Who extends Signers = Person> {
   readonly network: Network;
   readonly ledger: LedgerNode;
   readonly wallet: Wallet;
+  /** Once, however often it is called. */
   stop(): Promise<void>;
 }
 
 export class SmallNetwork {
   readonly folder = mkdtempSync(join(tmpdir(), 'blocktree-network-'));
   readonly members: Member<Person>[] = [];
+  readonly #running = new Set<Running>();
   genesis: Genesis;
 
   private constructor(genesis: Genesis) {
@@ -93,10 +96,49 @@ export class SmallNetwork {
     return network;
   }
 
-  /** `snapshotBehind`: blocks behind which it fetches a snapshot first; never, unless told. */
-  start(index: number, snapshotBehind = 0): Promise<Running> {
-    const seeds = this.members.map(({ port }) => `127.0.0.1:${port}`);
-    return startMember(this.members[index] as Member<Person>, this.genesis, seeds, snapshotBehind);
+  /**
+   * `snapshotBehind`: blocks behind which it fetches a snapshot; never, unless told. `seeds`: members that it knows; all of
+   * them, unless told.
+   */
+  async start(
+    index: number,
+    snapshotBehind = 0,
+    seeds: readonly number[] = [...this.members.keys()],
+  ): Promise<Running> {
+    const addresses = seeds.map((seed) => `127.0.0.1:${(this.members[seed] as Member<Person>).port}`);
+    const member = this.members[index] as Member<Person>;
+    const node = await startMember(member, this.genesis, addresses, snapshotBehind);
+    this.#running.add(node);
+    return node;
+  }
+
+  /** Starts members side by side; all of them, unless told. */
+  startAll(count = this.members.length): Promise<readonly Running[]> {
+    return Promise.all(Array.from({ length: count }, (_, index) => this.start(index)));
+  }
+
+  /** Begins the past of a network an hour ago: whoever starts now may be far behind. */
+  beginEarlier(parameters: Partial<Parameters> = {}): void {
+    this.genesis = {
+      ...this.genesis,
+      timestampMs: Date.now() - 3_600_000,
+      parameters: { ...this.genesis.parameters, ...parameters },
+    };
+  }
+
+  /** Makes blocks in the folder of a member that does not run, and gives the ledger to others that do not run either. */
+  async grow(
+    [first, ...others]: readonly [number, ...number[]],
+    grow: (grower: ChainGrower, chain: Chain) => Promise<void>,
+  ): Promise<void> {
+    const folders = [first, ...others].map((index) => (this.members[index] as Member<Person>).folder);
+    const chain = await Chain.open(folders[0] as string, this.genesis);
+    await grow(new ChainGrower(this, chain), chain);
+    await chain.close();
+    for (const folder of folders.slice(1)) {
+      rmSync(join(folder, 'ledger'), { recursive: true, force: true });
+      cpSync(join(folders[0] as string, 'ledger'), join(folder, 'ledger'), { recursive: true });
+    }
   }
 
   /** The claim of a member's chip, endorsed. */
@@ -120,7 +162,9 @@ export class SmallNetwork {
     return makeClaim(tpm, who, chainId, endorsement);
   }
 
-  remove(): void {
+  /** Stops whoever runs and leaves nothing behind. */
+  async remove(): Promise<void> {
+    await Promise.all([...this.#running].map((node) => node.stop()));
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -155,20 +199,27 @@ export async function startMember<Who extends Signers>(
     nodeId,
     nodeSecret,
     logger,
+    snapshotBehind,
   });
   ledger.onFinal(() => snapshots.committed());
+  ledger.onLeap(() => snapshots.committed());
   const wallet = new Wallet(ledger, accountId, accountSecret);
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    wallet.close();
+    await ledger.close();
+    await network.close();
+    await chain.close();
+  };
   return {
     member,
     chain,
     network,
     ledger,
     wallet,
-    async stop() {
-      wallet.close();
-      await ledger.close();
-      await network.close();
-      await chain.close();
+    stop() {
+      stopping ??= stop();
+      return stopping;
     },
   };
 }
