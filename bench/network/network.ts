@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
@@ -7,9 +7,16 @@ import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { NodeId } from '../../ledger/ids.ts';
 import { identityOf } from '../../node/network/hello.ts';
 import type { Network } from '../../node/network/network.ts';
-import { freePorts } from '../ledger/members.ts';
-import { type BenchOptions, type Measurement, quantile } from '../measure.ts';
-import { BENCH_CHAIN, BODY_BYTES, BULK_KIND, openNetwork, type PeerReady, SMALL_KIND } from './peer.ts';
+import { atLeast, type BenchOptions, type Measurement, quantile } from '../measure.ts';
+import {
+  BENCH_CHAIN,
+  BODY_BYTES,
+  BULK_KIND,
+  openNetwork,
+  type PeerReady,
+  SMALL_KIND,
+  STORE_KIND,
+} from './peer.ts';
 
 /** Links between two processes on loopback, beside bare TLS between the same two. */
 
@@ -18,34 +25,47 @@ const MIB = 1_048_576;
 /** Exchanges under way at a time. */
 const BULK_AT_ONCE = 4;
 const SMALL_AT_ONCE = 64;
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 export async function* benchNetwork({ progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
-  const [port = 0] = await freePorts(1);
   const main = fileURLToPath(new URL(`./peer.${built ? 'js' : 'ts'}`, import.meta.url));
   const server = fork(main, [], {
     execArgv: built ? [] : ['--import', 'tsx'],
-    env: { ...process.env, LINK_PORT: String(port) },
   });
-  const [{ linkPort, tlsPort }] = (await once(server, 'message')) as [PeerReady];
-  const address = `127.0.0.1:${linkPort}`;
-  const network = await openNetwork('bench client', 0, [address]);
+  const [{ linkAddress, tlsPort }] = (await once(server, 'message')) as [PeerReady];
+  const network = await openNetwork('bench client', [linkAddress]);
   try {
     const { nodeId } = identityOf(BENCH_CHAIN, sha256(utf8('bench server')));
     await connected(network, nodeId);
     const mib = quick ? 8 : 512;
-    const links: number[] = [];
-    const bare: number[] = [];
-    // One after the other in turn, so that what else the machine does touches both alike.
+    const bare: Flow[] = [];
+    const fetched: Flow[] = [];
+    const stored: Flow[] = [];
+    // One after the other in turn, so that what else the machine does touches all alike.
     for (let round = 0; round < ROUNDS; round++) {
       progress(`bulk, round ${round + 1} of ${ROUNDS}`);
-      bare.push(await bareTls(tlsPort, mib));
-      links.push(await bulk(network, nodeId, mib));
+      bare.push(await flow(server, mib, () => bareTls(tlsPort, mib)));
+      fetched.push(await flow(server, mib, () => bulk(network, nodeId, mib, BULK_KIND, 0)));
+      stored.push(await flow(server, mib, () => bulk(network, nodeId, mib, STORE_KIND, BODY_BYTES)));
     }
-    const ratio = quantile(links, 0.5) / quantile(bare, 0.5);
-    yield { name: 'bare node:tls', value: quantile(bare, 0.5), unit: 'MiB/s' };
-    yield { name: `links, ${BULK_AT_ONCE} fragments at a time`, value: quantile(links, 0.5), unit: 'MiB/s' };
-    yield { name: 'links to bare TLS', value: ratio, unit: '' };
+    const middle = (of: (round: number) => number): number =>
+      quantile(
+        Array.from({ length: ROUNDS }, (_, round) => of(round)),
+        0.5,
+      );
+    for (const [name, flows] of [
+      ['bare node:tls', bare],
+      [`links, ${BULK_AT_ONCE} fragments fetched at a time`, fetched],
+      [`links, ${BULK_AT_ONCE} fragments stored at a time`, stored],
+    ] as const) {
+      yield { name, value: middle((round) => (flows[round] as Flow).rate), unit: 'MiB/s' };
+      const cpu = middle((round) => (flows[round] as Flow).cpu);
+      yield { name: `${name}, CPU of both ends`, value: cpu, unit: 's/GiB' };
+    }
+    const ratio = middle((round) => (fetched[round] as Flow).rate / (bare[round] as Flow).rate);
+    yield { name: 'links, fetched, to bare TLS', value: ratio, unit: '', aim: atLeast(ratio, 0.8) };
+    const storing = middle((round) => (stored[round] as Flow).rate / (bare[round] as Flow).rate);
+    yield { name: 'links, stored, to bare TLS', value: storing, unit: '', aim: atLeast(storing, 0.8) };
     progress('small requests');
     yield {
       name: `small requests, ${SMALL_AT_ONCE} at a time`,
@@ -55,7 +75,7 @@ export async function* benchNetwork({ progress, quick }: BenchOptions): AsyncGen
     progress('connecting');
     yield {
       name: 'connect and authenticate',
-      value: await connecting(address, nodeId, quick ? 2 : 30),
+      value: await connecting(linkAddress, nodeId, quick ? 2 : 30),
       unit: 'ms',
     };
   } finally {
@@ -80,11 +100,33 @@ function connected(network: Network, nodeId: NodeId): Promise<void> {
   });
 }
 
-/** MiB/s that a bare TLS connection brings. */
-async function bareTls(port: number, mib: number): Promise<number> {
+interface Flow {
+  /** MiB/s */
+  readonly rate: number;
+  /** Seconds that both processes together worked for one GiB. */
+  readonly cpu: number;
+}
+
+/** What it takes that `run` moves `mib`. */
+async function flow(server: ChildProcess, mib: number, run: () => Promise<void>): Promise<Flow> {
+  const workedUs = async (): Promise<number> => {
+    server.send('worked?');
+    const [far] = (await once(server, 'message')) as [NodeJS.CpuUsage];
+    const near = process.cpuUsage();
+    return far.user + far.system + near.user + near.system;
+  };
+  const beforeUs = await workedUs();
+  const startMs = performance.now();
+  await run();
+  const seconds = (performance.now() - startMs) / 1_000;
+  const workedSeconds = ((await workedUs()) - beforeUs) / 1e6;
+  return { rate: mib / seconds, cpu: (1_024 * workedSeconds) / mib };
+}
+
+/** Reads so much of what a bare TLS connection brings. */
+async function bareTls(port: number, mib: number): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
   await once(socket, 'secureConnect');
-  const startMs = performance.now();
   let bytes = 0;
   await new Promise<void>((resolve) => {
     socket.on('data', (chunk: Buffer) => {
@@ -92,19 +134,22 @@ async function bareTls(port: number, mib: number): Promise<number> {
       if (bytes >= mib * MIB) resolve();
     });
   });
-  const seconds = (performance.now() - startMs) / 1_000;
   socket.destroy();
-  return bytes / MIB / seconds;
 }
 
-/** MiB/s of answers of one MiB over the bulk connections of a link. */
-async function bulk(network: Network, nodeId: NodeId, mib: number): Promise<number> {
-  const startMs = performance.now();
+/** Exchanges over the bulk connections of a link that move so much, one way or the other. */
+async function bulk(
+  network: Network,
+  nodeId: NodeId,
+  mib: number,
+  kind: number,
+  bodyBytes: number,
+): Promise<void> {
+  const body = new Uint8Array(bodyBytes);
   let left = (mib * MIB) / BODY_BYTES;
   await atOnce(BULK_AT_ONCE, async () => {
-    while (left-- > 0) await network.request(nodeId, BULK_KIND, new Uint8Array(0), { bulk: true });
+    while (left-- > 0) await network.request(nodeId, kind, body, { bulk: true });
   });
-  return mib / ((performance.now() - startMs) / 1_000);
 }
 
 async function small(network: Network, nodeId: NodeId, requests: number): Promise<number> {
@@ -121,7 +166,7 @@ async function connecting(address: string, nodeId: NodeId, times: number): Promi
   const tookMs: number[] = [];
   for (let n = 0; n < times; n++) {
     const startMs = performance.now();
-    const network = await openNetwork(`bench client ${n}`, 0, [address]);
+    const network = await openNetwork(`bench client ${n}`, [address]);
     await connected(network, nodeId);
     tookMs.push(performance.now() - startMs);
     await network.close();

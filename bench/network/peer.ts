@@ -13,22 +13,23 @@ import { Network } from '../../node/network/network.ts';
 
 /** A network that nothing but this bench is on. */
 export const BENCH_CHAIN = 'be'.repeat(32) as ChainId;
-/** Kinds of messages that no node knows: an answer of one MiB, and an answer of nothing. */
+/** Kinds of messages that no node knows: an answer of one MiB, an answer of nothing, and a body of one MiB. */
 export const BULK_KIND = 200;
 export const SMALL_KIND = 201;
+export const STORE_KIND = 202;
 export const BODY_BYTES = 1_048_576;
 
 export interface PeerReady {
-  readonly linkPort: number;
+  readonly linkAddress: string;
   readonly tlsPort: number;
 }
 
-export function openNetwork(name: string, port: number, seeds: readonly string[]): Promise<Network> {
+export function openNetwork(name: string, seeds: readonly string[]): Promise<Network> {
   return Network.open({
     chainId: BENCH_CHAIN,
     nodeSecret: sha256(utf8(name)),
     host: '127.0.0.1',
-    port,
+    port: 0,
     advertise: [],
     seeds,
     records: { load: () => [], save: () => undefined },
@@ -38,10 +39,10 @@ export function openNetwork(name: string, port: number, seeds: readonly string[]
 
 if (process.send !== undefined) {
   const body = randomBytes(BODY_BYTES);
-  const { LINK_PORT } = process.env;
-  const network = await openNetwork('bench server', Number(LINK_PORT), []);
+  const network = await openNetwork('bench server', []);
   network.handle(BULK_KIND, 64, () => body);
   network.handle(SMALL_KIND, 64, () => new Uint8Array(0));
+  network.handle(STORE_KIND, BODY_BYTES, () => new Uint8Array(0));
   const server = createServer({ ...selfSignedCertificate(), minVersion: 'TLSv1.3' }, (socket) => {
     const pour = (): void => {
       while (!socket.destroyed && socket.write(body)) {
@@ -54,9 +55,11 @@ if (process.send !== undefined) {
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const ready: PeerReady = {
-    linkPort: Number(LINK_PORT),
+    linkAddress: network.address,
     tlsPort: (server.address() as AddressInfo).port,
   };
   process.on('disconnect', () => process.exit(1));
+  // Whatever is said: it is asked how much it has worked.
+  process.on('message', () => process.send?.(process.cpuUsage()));
   process.send(ready);
 }

@@ -1,9 +1,10 @@
-import { connect, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { NodeId } from '../../ledger/ids.ts';
-import { ALPN } from './door.ts';
+import type { Channel } from './channel.ts';
 import { type Identity, type Purpose, sayHello } from './hello.ts';
 import { NetworkError } from './network-error.ts';
 import { splitAddress } from './node-record.ts';
+import { TlsChannel } from './tls-channel.ts';
 
 const DIAL_MS = 5_000;
 
@@ -13,25 +14,19 @@ export async function dial(
   self: Identity,
   purpose: Purpose,
   signal: AbortSignal,
-): Promise<{ readonly socket: TLSSocket; readonly peer: NodeId }> {
+): Promise<{ readonly channel: Channel; readonly peer: NodeId }> {
   const where = splitAddress(address);
   if (where === undefined) throw new NetworkError('unreachable', `expected host:port, got "${address}"`);
   const stopping = new NetworkError('closed', 'this node is stopping');
   if (signal.aborted) throw stopping;
-  // Any certificate will do: the hello says who it is, over this very TLS session.
-  const socket = connect({
-    ...where,
-    ALPNProtocols: [ALPN],
-    minVersion: 'TLSv1.3',
-    rejectUnauthorized: false,
-  });
-  const stop = (): void => void socket.destroy(stopping);
+  const channel = TlsChannel.connect(where);
+  const stop = (): void => void channel.stream.destroy(stopping);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    await secured(socket, address);
-    return { socket, peer: await sayHello(socket, self, purpose) };
+    await secured(channel.stream, address);
+    return { channel, peer: await sayHello(channel, self, purpose) };
   } catch (error) {
-    socket.destroy();
+    channel.stream.destroy();
     throw signal.aborted ? stopping : error;
   } finally {
     signal.removeEventListener('abort', stop);

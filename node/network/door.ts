@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
+import { createServer } from 'node:tls';
+import type { Channel } from './channel.ts';
 import { NetworkError } from './network-error.ts';
+import { ALPN, TlsChannel } from './tls-channel.ts';
 
 /** The listening end: TLS 1.3, and bounds on those who have not yet said who they are. */
 
-export const ALPN = 'blocktree/1';
 /** Connections that have not said hello: in all, and from one address (several nodes may share one). */
 const UNAUTHENTICATED_MAX = 128;
 const UNAUTHENTICATED_PER_ADDRESS_MAX = 48;
@@ -25,7 +26,7 @@ export interface DoorOptions {
   /** Connections that have said hello, at most. */
   readonly connectionsMax: number;
   /** Settles when the connection is authenticated or refused. Must not throw. */
-  welcome(socket: TLSSocket): Promise<void>;
+  welcome(channel: Channel): Promise<void>;
 }
 
 /** Throws NetworkError `address-in-use`. */
@@ -56,7 +57,7 @@ export function openDoor({ host, port, certificate, connectionsMax, welcome }: D
     socket.on('error', () => socket.destroy());
     const key = endpoint(socket);
     if (socket.alpnProtocol !== ALPN) return void socket.destroy();
-    void welcome(socket).finally(() => waiting.delete(key));
+    void welcome(TlsChannel.accepted(socket)).finally(() => waiting.delete(key));
   });
   server.on('tlsClientError', (_, socket) => socket.destroy());
   return new Promise((resolve, reject) => {

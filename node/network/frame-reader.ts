@@ -4,7 +4,8 @@ import { NetworkError } from './network-error.ts';
 export const PREFIX_BYTES = 4;
 /** One frame without its prefix: a block of 1 MiB, its certificates and some room. */
 export const FRAME_BYTES_MAX = 1_310_720;
-const HELD_BYTES_MIN = 16_384;
+/** Until so much of a frame has come, no more memory is taken for it; then all of it is, so that the rest is copied once. */
+const HELD_BYTES_FIRST = 65_536;
 
 /**
  * Cuts a stream into frames. Memory follows what has arrived, never what a prefix promises, and does not depend on the
@@ -34,14 +35,14 @@ export class FrameReader {
       this.#heldBytes = 0;
       yield frame;
     }
-    while (chunk.length - at >= PREFIX_BYTES) {
-      const end = at + this.#totalBytes(chunk, at);
-      if (end > chunk.length) break;
+    while (at < chunk.length) {
+      const total = chunk.length - at < PREFIX_BYTES ? PREFIX_BYTES : this.#totalBytes(chunk, at);
+      const end = at + total;
+      if (end > chunk.length) return this.#hold(chunk.subarray(at), total);
       // A copy: whoever keeps a small message must not keep the whole chunk that it came in.
       yield Buffer.from(chunk.subarray(at + PREFIX_BYTES, end));
       at = end;
     }
-    if (at < chunk.length) this.#hold(chunk.subarray(at), PREFIX_BYTES);
   }
 
   #totalBytes(bytes: Buffer, at: number): number {
@@ -63,7 +64,7 @@ export class FrameReader {
     const wanted = this.#heldBytes + bytes.length;
     if (wanted > this.#held.length) {
       const grown = Buffer.allocUnsafeSlow(
-        Math.max(wanted, Math.min(total, Math.max(HELD_BYTES_MIN, 4 * this.#held.length))),
+        wanted > HELD_BYTES_FIRST ? total : Math.max(wanted, Math.min(total, HELD_BYTES_FIRST)),
       );
       this.#held.copy(grown, 0, 0, this.#heldBytes);
       this.#held = grown;

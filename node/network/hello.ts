@@ -1,7 +1,8 @@
-import type { TLSSocket } from 'node:tls';
+import type { Duplex } from 'node:stream';
 import { concat, equalBytes, utf8 } from '../../ledger/bytes.ts';
 import { publicKeyOf, sign, signingDigest, verify } from '../../ledger/crypto/secp256k1.ts';
 import { type ChainId, idBytes, keyId, type NodeId } from '../../ledger/ids.ts';
+import type { Channel } from './channel.ts';
 import { NetworkError } from './network-error.ts';
 
 /**
@@ -39,24 +40,25 @@ function digest(
   return signingDigest('hello', idBytes(chainId), role, idBytes(initiator), idBytes(responder), exporter);
 }
 
-function exporterOf(socket: TLSSocket): Uint8Array {
-  if (socket.destroyed) throw new NetworkError('bad-hello', 'the other end closed before it said who it is');
-  return socket.exportKeyingMaterial(32, 'EXPORTER-blocktree-hello', Buffer.alloc(0));
+function exporterOf(channel: Channel): Uint8Array {
+  if (channel.stream.destroyed)
+    throw new NetworkError('bad-hello', 'the other end closed before it said who it is');
+  return channel.exporter('EXPORTER-blocktree-hello');
 }
 
 /** Exactly `length` bytes, or NetworkError `bad-hello` when the stream ends or `deadlineMs` (performance.now) passes. */
-function readExactly(socket: TLSSocket, length: number, deadlineMs: number): Promise<Buffer> {
+function readExactly(stream: Duplex, length: number, deadlineMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const done = (error?: Error, bytes?: Buffer): void => {
       clearTimeout(timer);
-      socket.off('readable', read);
-      socket.off('close', closed);
-      socket.off('error', closed);
+      stream.off('readable', read);
+      stream.off('close', closed);
+      stream.off('error', closed);
       if (bytes === undefined) reject(error);
       else resolve(bytes);
     };
     const read = (): void => {
-      const bytes = socket.read(length) as Buffer | null;
+      const bytes = stream.read(length) as Buffer | null;
       if (bytes === null) return;
       if (bytes.length < length)
         done(new NetworkError('bad-hello', 'the other end stopped in the middle of its hello'));
@@ -68,26 +70,26 @@ function readExactly(socket: TLSSocket, length: number, deadlineMs: number): Pro
       () => done(new NetworkError('bad-hello', `no hello within ${HELLO_MS} ms`)),
       deadlineMs - performance.now(),
     );
-    socket.on('readable', read);
-    socket.on('close', closed);
-    socket.on('error', closed);
-    if (socket.destroyed) closed();
+    stream.on('readable', read);
+    stream.on('close', closed);
+    stream.on('error', closed);
+    if (stream.destroyed) closed();
     else read();
   });
 }
 
 /** The dialling side. Gives the node at the other end. Throws NetworkError `bad-hello`, `refused` or `self`. */
-export async function sayHello(socket: TLSSocket, self: Identity, purpose: Purpose): Promise<NodeId> {
-  const exporter = exporterOf(socket);
+export async function sayHello(channel: Channel, self: Identity, purpose: Purpose): Promise<NodeId> {
+  const exporter = exporterOf(channel);
   const deadlineMs = performance.now() + HELLO_MS;
-  socket.write(
+  channel.stream.write(
     concat(MAGIC, idBytes(self.chainId), Uint8Array.of(purpose === 'link' ? 1 : 2), idBytes(self.nodeId)),
   );
-  const [status] = await readExactly(socket, 1, deadlineMs);
+  const [status] = await readExactly(channel.stream, 1, deadlineMs);
   if (status === STATUS['wrong-chain'])
     throw new NetworkError('refused', 'the other node belongs to another network');
   if (status !== STATUS.ok) throw new NetworkError('refused', 'the other node does not admit this one');
-  const answer = await readExactly(socket, 33 + 64, deadlineMs);
+  const answer = await readExactly(channel.stream, 33 + 64, deadlineMs);
   const peer = keyId<NodeId>(answer.subarray(0, 33));
   if (
     !verify(answer.subarray(33), digest(self.chainId, RESPONDER, self.nodeId, peer, exporter), idBytes(peer))
@@ -95,21 +97,21 @@ export async function sayHello(socket: TLSSocket, self: Identity, purpose: Purpo
     throw new NetworkError('bad-hello', 'the other node could not prove its key');
   }
   if (peer === self.nodeId) throw new NetworkError('self', 'this is the node itself');
-  socket.write(sign(digest(self.chainId, INITIATOR, self.nodeId, peer, exporter), self.secret));
+  channel.stream.write(sign(digest(self.chainId, INITIATOR, self.nodeId, peer, exporter), self.secret));
   return peer;
 }
 
 /** The listening side. `admit` says who may come in. Throws NetworkError `bad-hello` or `refused`. */
 export async function answerHello(
-  socket: TLSSocket,
+  channel: Channel,
   self: Identity,
   admit: (peer: NodeId) => boolean,
 ): Promise<{ peer: NodeId; purpose: Purpose }> {
-  const exporter = exporterOf(socket);
+  const exporter = exporterOf(channel);
   const deadlineMs = performance.now() + HELLO_MS;
-  const hello = await readExactly(socket, 4 + 32 + 1 + 33, deadlineMs);
+  const hello = await readExactly(channel.stream, 4 + 32 + 1 + 33, deadlineMs);
   const refuse = (status: number, message: string): never => {
-    socket.end(Uint8Array.of(status));
+    channel.stream.end(Uint8Array.of(status));
     throw new NetworkError('refused', message);
   };
   const purposeByte = hello[36];
@@ -122,14 +124,14 @@ export async function answerHello(
   // A node that dials itself gets its answer, and knows by it to stop.
   if (peer !== self.nodeId && !admit(peer))
     return refuse(STATUS['not-admitted'], 'the other node is not admitted');
-  socket.write(
+  channel.stream.write(
     concat(
       Uint8Array.of(STATUS.ok),
       idBytes(self.nodeId),
       sign(digest(self.chainId, RESPONDER, peer, self.nodeId, exporter), self.secret),
     ),
   );
-  const signature = await readExactly(socket, 64, deadlineMs);
+  const signature = await readExactly(channel.stream, 64, deadlineMs);
   if (!verify(signature, digest(self.chainId, INITIATOR, peer, self.nodeId, exporter), idBytes(peer))) {
     throw new NetworkError('bad-hello', 'the other node could not prove its key');
   }

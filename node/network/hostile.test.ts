@@ -21,6 +21,7 @@ import { FRAME_BYTES_MAX, FrameReader } from './frame-reader.ts';
 import { answerHello, sayHello } from './hello.ts';
 import { Link } from './link.ts';
 import type { Network } from './network.ts';
+import { TlsChannel } from './tls-channel.ts';
 
 /** What strangers and ill-meaning peers can do: nothing that others would notice. */
 
@@ -118,8 +119,8 @@ test('one address has so many unannounced connections and no more; they are let 
     port: 0,
     certificate: selfSignedCertificate(),
     connectionsMax: 10,
-    welcome: (socket) =>
-      answerHello(socket, self, () => true).then(
+    welcome: (channel) =>
+      answerHello(channel, self, () => true).then(
         () => undefined,
         () => undefined,
       ),
@@ -185,7 +186,7 @@ test('a link over a connection that has ended already ends too, and is said to b
   socket.destroy();
   await gone;
   const lost: Link[] = [];
-  const ghost = new Link(socket, {
+  const ghost = new Link(TlsChannel.accepted(socket), {
     peer: victim.nodeId,
     outbound: true,
     purpose: 'link',
@@ -247,7 +248,9 @@ test('a peer that asks for much and reads nothing is refused, not dropped and no
 test('a node that dials itself learns that it does, and keeps no link', async () => {
   const self = await node('narcissus');
   const socket = await rawConnection(self.address);
-  await assert.rejects(sayHello(socket, identity('narcissus'), 'link'), { code: 'self' });
+  await assert.rejects(sayHello(TlsChannel.accepted(socket), identity('narcissus'), 'link'), {
+    code: 'self',
+  });
   socket.destroy();
   assert.equal(self.peers().length, 0);
 });

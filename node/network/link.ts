@@ -1,6 +1,7 @@
-import type { TLSSocket } from 'node:tls';
+import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../ledger/ids.ts';
 import { Budget } from './budget.ts';
+import type { Channel } from './channel.ts';
 import { FRAME_BYTES_MAX, FrameReader, PREFIX_BYTES } from './frame-reader.ts';
 import type { Purpose } from './hello.ts';
 import { NetworkError } from './network-error.ts';
@@ -64,7 +65,8 @@ export class Link {
   readonly connectedMs = Date.now();
   readonly address: string;
   roundTripMs: number | undefined;
-  readonly #socket: TLSSocket;
+  readonly #channel: Channel;
+  readonly #stream: Duplex;
   readonly #handlers: ReadonlyMap<number, Handler>;
   readonly #gate: Gate;
   readonly #waiting = new Map<number, Waiting>();
@@ -85,7 +87,7 @@ export class Link {
   #closed = false;
 
   constructor(
-    socket: TLSSocket,
+    channel: Channel,
     options: {
       peer: NodeId;
       outbound: boolean;
@@ -98,13 +100,13 @@ export class Link {
     this.peer = options.peer;
     this.outbound = options.outbound;
     this.#purpose = options.purpose;
-    this.#socket = socket;
+    const { stream } = channel;
+    this.#channel = channel;
+    this.#stream = stream;
     this.#handlers = options.handlers;
     this.#gate = options.gate;
-    this.address = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('error', () => socket.destroy());
+    this.address = channel.address;
+    stream.on('error', () => stream.destroy());
     const ended = (): void => {
       if (this.#closed) return;
       this.#closed = true;
@@ -117,25 +119,26 @@ export class Link {
       this.#waiting.clear();
       options.onClose(this);
     };
-    socket.on('close', ended);
+    stream.on('close', ended);
     // The other end may have gone between its hello and now; then there is no event left to wait for.
-    if (socket.destroyed) process.nextTick(ended);
+    if (stream.destroyed) process.nextTick(ended);
     this.#pinger = setInterval(() => this.#ping(), PING_MS);
     this.#pinger.unref();
+    channel.deliver((piece) => this.#receive(piece));
   }
 
   get bytesIn(): number {
-    return this.#socket.bytesRead;
+    return this.#channel.bytesIn;
   }
 
   get bytesOut(): number {
-    return this.#socket.bytesWritten;
+    return this.#channel.bytesOut;
   }
 
   /** 32 bytes that both ends of this connection know and nobody else, another for each `label` (RFC 8446 §7.5). */
   exporter(label: string): Uint8Array {
     if (this.closed) throw new NetworkError('closed', 'the connection to the other node closed');
-    return Uint8Array.from(this.#socket.exportKeyingMaterial(32, label, Buffer.alloc(0)));
+    return this.#channel.exporter(label);
   }
 
   /** Whether an exchange is under way, in either direction. */
@@ -149,17 +152,17 @@ export class Link {
   }
 
   get closed(): boolean {
-    return this.#closed || this.#socket.destroyed;
+    return this.#closed || this.#stream.destroyed;
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.#stream.destroy();
   }
 
   #ping(): void {
     const nowMs = performance.now();
-    const written = this.#socket.bytesWritten - this.#socket.writableLength;
-    if (written !== this.#wroteBytes || this.#socket.writableLength === 0) this.#wroteMs = nowMs;
+    const written = this.#channel.bytesOut - this.#stream.writableLength;
+    if (written !== this.#wroteBytes || this.#stream.writableLength === 0) this.#wroteMs = nowMs;
     this.#wroteBytes = written;
     if (nowMs - this.#heardMs > SILENCE_MS || nowMs - this.#wroteMs > SILENCE_MS) return this.close();
     this.#pingSentMs = nowMs;
@@ -177,15 +180,15 @@ export class Link {
     if (copied) head.set(body, HEAD_BYTES);
     if (!this.#corked) {
       this.#corked = true;
-      this.#socket.cork();
+      this.#stream.cork();
       process.nextTick(() => {
         this.#corked = false;
-        this.#socket.uncork();
+        this.#stream.uncork();
       });
     }
-    this.#socket.write(head);
-    if (!copied) this.#socket.write(body);
-    if (this.#socket.writableLength > BACKLOG_DROP_BYTES) this.close();
+    this.#stream.write(head);
+    if (!copied) this.#stream.write(body);
+    if (this.#stream.writableLength > BACKLOG_DROP_BYTES) this.close();
   }
 
   /** Sends without an answer; dropped when the peer does not keep up. Throws NetworkError `too-large`. */
@@ -193,7 +196,7 @@ export class Link {
     if (body.length > BODY_BYTES_MAX)
       throw new NetworkError('too-large', 'the message is too large for a frame');
     this.#usedMs = performance.now();
-    if (this.#socket.writableLength < BACKLOG_BYTES) this.#write(TYPE.notify, 0, kind, body);
+    if (this.#stream.writableLength < BACKLOG_BYTES) this.#write(TYPE.notify, 0, kind, body);
   }
 
   /** Throws NetworkError `timeout`, `closed`, `overloaded`, `too-large` or `remote`. */
@@ -202,7 +205,7 @@ export class Link {
       return Promise.reject(new NetworkError('closed', 'the connection to the other node closed'));
     if (body.length > BODY_BYTES_MAX)
       return Promise.reject(new NetworkError('too-large', 'the request is too large for a frame'));
-    if (this.#waiting.size >= OUTBOUND_MAX || this.#socket.writableLength >= BACKLOG_BYTES)
+    if (this.#waiting.size >= OUTBOUND_MAX || this.#stream.writableLength >= BACKLOG_BYTES)
       return Promise.reject(new NetworkError('overloaded', 'too many requests to this node are open'));
     this.#usedMs = performance.now();
     const id = this.#nextId;
@@ -217,10 +220,10 @@ export class Link {
     });
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(piece: Buffer): void {
     this.#heardMs = performance.now();
     try {
-      for (const frame of this.#frames.push(chunk)) {
+      for (const frame of this.#frames.push(piece)) {
         if (this.closed) return;
         this.#dispatch(frame.readUInt8(0), frame.readUInt32BE(1), frame.readUInt16BE(5), frame.subarray(7));
       }
@@ -238,10 +241,10 @@ export class Link {
       this.#purpose === 'link' ? this.#byteBudget.spend(bytes, nowMs) : 0,
     );
     if (restMs === 0 || this.#resting !== undefined || this.closed) return;
-    this.#socket.pause();
+    this.#stream.pause();
     this.#resting = setTimeout(() => {
       this.#resting = undefined;
-      this.#socket.resume();
+      this.#stream.resume();
     }, restMs);
   }
 
@@ -249,7 +252,7 @@ export class Link {
     switch (type) {
       case TYPE.ping:
         this.#charge(0);
-        if (this.#socket.writableLength < BACKLOG_BYTES) this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
+        if (this.#stream.writableLength < BACKLOG_BYTES) this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
         return;
       case TYPE.pong:
         this.roundTripMs = performance.now() - this.#pingSentMs;
@@ -285,7 +288,7 @@ export class Link {
         Buffer.from('{"code":"unknown-kind","message":"this node does not know this request"}'),
       );
     if (body.length > handler.bodyBytesMax) return this.close();
-    if (this.#inbound >= INBOUND_MAX[this.#purpose] || this.#socket.writableLength >= BACKLOG_BYTES)
+    if (this.#inbound >= INBOUND_MAX[this.#purpose] || this.#stream.writableLength >= BACKLOG_BYTES)
       return answer(TYPE.error, Buffer.from('{"code":"overloaded","message":"too many requests at once"}'));
     this.#inbound++;
     this.#usedMs = performance.now();

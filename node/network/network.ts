@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
 import { BulkPool } from './bulk-pool.ts';
 import { selfSignedCertificate } from './certificate.ts';
+import type { Channel } from './channel.ts';
 import { dial } from './dial.ts';
 import { Directory, type RecordStore } from './directory.ts';
 import { type Door, openDoor } from './door.ts';
@@ -111,7 +111,7 @@ export class Network {
       port: options.port,
       certificate: selfSignedCertificate(),
       connectionsMax: PEERS_MAX + BULK_INBOUND_MAX,
-      welcome: (socket) => network.#welcome(socket),
+      welcome: (channel) => network.#welcome(channel),
     });
     for (const seed of options.seeds) void network.#keepConnected(seed);
     return network;
@@ -231,26 +231,26 @@ export class Network {
 
   // ---- connections that come in
 
-  async #welcome(socket: TLSSocket): Promise<void> {
+  async #welcome(channel: Channel): Promise<void> {
     try {
-      const { peer, purpose } = await answerHello(socket, this.#self, (id) => this.#hasRoom(id));
-      if (this.#abort.signal.aborted || this.isShunned(peer)) socket.destroy();
+      const { peer, purpose } = await answerHello(channel, this.#self, (id) => this.#hasRoom(id));
+      if (this.#abort.signal.aborted || this.isShunned(peer)) channel.stream.destroy();
       else if (purpose === 'link') {
-        if (!this.#hasRoom(peer)) socket.destroy();
+        if (!this.#hasRoom(peer)) channel.stream.destroy();
         else {
           if (this.#links.size >= PEERS_MAX && !this.#links.has(peer)) this.#strangers()[0]?.close();
-          this.#adopt(socket, peer, false);
+          this.#adopt(channel, peer, false);
         }
       } else if (this.#inboundBulk.size < BULK_INBOUND_MAX) {
-        const link = this.#link(socket, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
+        const link = this.#link(channel, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
         this.#inboundBulk.add(link);
-      } else socket.destroy();
+      } else channel.stream.destroy();
     } catch (error) {
       this.#logger.debug(
-        { address: socket.remoteAddress, reason: (error as Error).message },
+        { address: channel.address, reason: (error as Error).message },
         'a connection was refused',
       );
-      socket.destroySoon();
+      channel.closeSoon();
     }
   }
 
@@ -270,13 +270,13 @@ export class Network {
   }
 
   #link(
-    socket: TLSSocket,
+    channel: Channel,
     peer: NodeId,
     outbound: boolean,
     purpose: Purpose,
     onClose: (link: Link) => void,
   ): Link {
-    return new Link(socket, {
+    return new Link(channel, {
       peer,
       outbound,
       purpose,
@@ -287,9 +287,9 @@ export class Network {
   }
 
   /** Makes a connection the link to its peer. Of two that crossed, both ends keep the one the smaller node id dialled. */
-  #adopt(socket: TLSSocket, peer: NodeId, outbound: boolean): Link {
+  #adopt(channel: Channel, peer: NodeId, outbound: boolean): Link {
     const existing = this.#openLink(peer);
-    const link = this.#link(socket, peer, outbound, 'link', (closed) => this.#lost(closed));
+    const link = this.#link(channel, peer, outbound, 'link', (closed) => this.#lost(closed));
     if (
       existing !== undefined &&
       existing.outbound !== outbound &&
@@ -335,12 +335,12 @@ export class Network {
     while (!signal.aborted) {
       if (known === undefined || this.#openLink(known) === undefined) {
         try {
-          const { socket, peer } = await dial(address, this.#self, 'link', signal);
+          const { channel, peer } = await dial(address, this.#self, 'link', signal);
           known = peer;
           this.#seeds.add(peer);
-          if (this.isShunned(peer)) socket.destroy();
+          if (this.isShunned(peer)) channel.stream.destroy();
           else {
-            this.#adopt(socket, peer, true);
+            this.#adopt(channel, peer, true);
             waitMs = RETRY_MIN_MS;
           }
         } catch (error) {
@@ -366,9 +366,9 @@ export class Network {
     const open = this.#dialing.get(peer);
     if (open !== undefined) return open;
     const attempt = this.#dialPeer(peer, 'link')
-      .then((socket) => {
+      .then((channel) => {
         if (!this.#hasRoom(peer)) this.#makeRoom();
-        return this.#adopt(socket, peer, true);
+        return this.#adopt(channel, peer, true);
       })
       .finally(() => this.#dialing.delete(peer));
     this.#dialing.set(peer, attempt);
@@ -390,14 +390,14 @@ export class Network {
     return link?.outbound === true && !signed.includes(link.address) ? [...signed, link.address] : signed;
   }
 
-  async #dialPeer(peer: NodeId, purpose: Purpose): Promise<TLSSocket> {
+  async #dialPeer(peer: NodeId, purpose: Purpose): Promise<Channel> {
     if (this.isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
     let last: unknown = new NetworkError('unreachable', 'no address of this node is known');
     for (const address of this.#dialable(peer)) {
       try {
         const dialled = await dial(address, this.#self, purpose, this.#abort.signal);
-        if (dialled.peer === peer) return dialled.socket;
-        dialled.socket.destroy();
+        if (dialled.peer === peer) return dialled.channel;
+        dialled.channel.stream.destroy();
         last = new NetworkError('unreachable', `another node answers at ${address}`);
       } catch (error) {
         last = error;

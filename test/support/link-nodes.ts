@@ -5,6 +5,7 @@ import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { ChainId } from '../../ledger/ids.ts';
 import { type Identity, identityOf, sayHello } from '../../node/network/hello.ts';
 import { Network } from '../../node/network/network.ts';
+import { TlsChannel } from '../../node/network/tls-channel.ts';
 import { until } from './until.ts';
 
 /** Bare networks and bare clients, for tests of the links themselves. */
@@ -50,7 +51,7 @@ export function rawConnection(address: string): Promise<TLSSocket> {
 /** A connection that has said a proper hello, and from then on does what the test wants. */
 export async function authenticated(name: string, address: string): Promise<TLSSocket> {
   const socket = await rawConnection(address);
-  await sayHello(socket, identity(name), 'link');
+  await sayHello(TlsChannel.accepted(socket), identity(name), 'link');
   return socket;
 }
 
