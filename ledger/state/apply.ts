@@ -119,7 +119,6 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
   return {
     add(transaction, bytes = encodeTransaction(transaction)) {
       const transactionId = idOf(transaction);
-      const draft = new StateDraft(state);
       const pending: LedgerEvent[] = [];
       const { emit, pay } = reporter(transactionId, (event) => pending.push(event));
       const { sender, feeGrains, body } = transaction;
@@ -130,38 +129,39 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
         'fee-too-low',
         `expected a fee of at least ${floor} grains, got ${feeGrains}`,
       );
-      const account = accountOf(draft, sender);
-      demand(
-        account.nonce === transaction.nonce,
-        'bad-nonce',
-        `expected nonce ${account.nonce}, got ${transaction.nonce}`,
-      );
-      draft.write(ACCOUNTS, sender, { ...account, nonce: account.nonce + 1 });
-      // A claim pays its fee out of what it brings; everything else must have it before.
-      if (body.kind !== 'claim') takeFee(draft, sender, feeGrains);
-      applyBody(
-        draft,
-        {
-          // Field by field: spreading the rules takes as long as the rest of a transfer.
-          chainId: rules.chainId,
-          chainKind: rules.chainKind,
-          issuers: rules.issuers,
-          parameters: rules.parameters,
-          height: block.height,
-          period,
-          timestampMs: block.timestampMs,
-          sender,
-          transactionId,
-          emit,
-          pay,
-          endEpoch: () => {
-            convicted = true;
+      state.attempt(() => {
+        const account = accountOf(state, sender);
+        demand(
+          account.nonce === transaction.nonce,
+          'bad-nonce',
+          `expected nonce ${account.nonce}, got ${transaction.nonce}`,
+        );
+        state.write(ACCOUNTS, sender, { ...account, nonce: account.nonce + 1 });
+        // A claim pays its fee out of what it brings; everything else must have it before.
+        if (body.kind !== 'claim') takeFee(state, sender, feeGrains);
+        applyBody(
+          state,
+          {
+            // Field by field: spreading the rules takes as long as the rest of a transfer.
+            chainId: rules.chainId,
+            chainKind: rules.chainKind,
+            issuers: rules.issuers,
+            parameters: rules.parameters,
+            height: block.height,
+            period,
+            timestampMs: block.timestampMs,
+            sender,
+            transactionId,
+            emit,
+            pay,
+            endEpoch: () => {
+              convicted = true;
+            },
           },
-        },
-        transaction,
-      );
-      if (body.kind === 'claim') takeFee(draft, sender, feeGrains);
-      draft.mergeInto(state);
+          transaction,
+        );
+        if (body.kind === 'claim') takeFee(state, sender, feeGrains);
+      });
       fees += feeGrains;
       for (const event of pending) record(transactionId, event);
     },

@@ -6,8 +6,7 @@ import { ACCOUNTS, type Account, CLOCK, type Clock, SUPPLY, type Supply, type Ta
 
 /** Read access to a state by table and id. Synchronous: execution never interleaves with anything. */
 export interface StateReader {
-  /** `key`: the row's state key, where it is at hand; long strings are dear to join and to hash. */
-  read<Id extends string, Row>(table: Table<Id, Row>, id: Id, key?: string): Row | undefined;
+  read<Id extends string, Row>(table: Table<Id, Row>, id: Id): Row | undefined;
 }
 
 /** Encoded rows by state key; `undefined` removes the row. */
@@ -21,57 +20,80 @@ export function stateKey(table: { readonly name: string }, id: string): string {
 /** A reader over encoded rows, such as a database. `get` takes a state key. */
 export function readerOver(get: (key: string) => Uint8Array | undefined): StateReader {
   return {
-    read<Id extends string, Row>(
-      table: Table<Id, Row>,
-      id: Id,
-      key: string = stateKey(table, id),
-    ): Row | undefined {
-      const bytes = get(key);
+    read<Id extends string, Row>(table: Table<Id, Row>, id: Id): Row | undefined {
+      const bytes = get(stateKey(table, id));
       return bytes === undefined ? undefined : decode(table.codec, bytes, `a row of ${table.name}`);
     },
   };
 }
 
-interface Entry {
+/** The changed rows of one table by id; `undefined` where a row is removed. */
+type Rows = Map<string, unknown>;
+
+interface Undo {
+  readonly rows: Rows;
+  readonly id: string;
+  /** Whether the row was changed before, and what to. */
+  readonly was: boolean;
   readonly row: unknown;
-  /** The encoded row, `undefined` where the row is removed. */
-  encode(): Uint8Array | undefined;
 }
 
-/** Changes on top of a state. Nothing below is touched until `mergeInto` or `changes`. */
+/** Changes on top of a state. Nothing below is touched; what becomes of them is up to who takes `changes`. */
 export class StateDraft implements StateReader {
   readonly #below: StateReader;
-  readonly #entries = new Map<string, Entry>();
+  /** By table and id, not by state key: long strings are dear to join and to hash. */
+  readonly #tables = new Map<Table<string, unknown>, Rows>();
+  #undo: Undo[] | undefined;
 
   constructor(below: StateReader) {
     this.#below = below;
   }
 
-  read<Id extends string, Row>(
-    table: Table<Id, Row>,
-    id: Id,
-    key: string = stateKey(table, id),
-  ): Row | undefined {
-    const entry = this.#entries.get(key);
-    return entry === undefined ? this.#below.read(table, id, key) : (entry.row as Row | undefined);
+  read<Id extends string, Row>(table: Table<Id, Row>, id: Id): Row | undefined {
+    const rows = this.#tables.get(table as Table<string, unknown>);
+    const row = rows?.get(id) as Row | undefined;
+    return row !== undefined || rows?.has(id) === true ? row : this.#below.read(table, id);
   }
 
   write<Id extends string, Row>(table: Table<Id, Row>, id: Id, row: Row | undefined): void {
-    this.#entries.set(stateKey(table, id), {
-      row,
-      encode: () => (row === undefined ? undefined : encode(table.codec, row, `a row of ${table.name}`)),
-    });
+    let rows = this.#tables.get(table as Table<string, unknown>);
+    if (rows === undefined) {
+      rows = new Map();
+      this.#tables.set(table as Table<string, unknown>, rows);
+    }
+    if (this.#undo !== undefined) {
+      const before = rows.get(id);
+      this.#undo.push({ rows, id, was: before !== undefined || rows.has(id), row: before });
+    }
+    rows.set(id, row);
   }
 
-  /** Hands every change to the draft below. */
-  mergeInto(parent: StateDraft): void {
-    for (const [key, entry] of this.#entries) parent.#entries.set(key, entry);
+  /** Runs `change`; when it throws, every row is again what it was before. One inside another is not foreseen. */
+  attempt(change: () => void): void {
+    invariant(this.#undo === undefined, 'an attempt within an attempt');
+    const undo: Undo[] = [];
+    this.#undo = undo;
+    try {
+      change();
+    } catch (error) {
+      for (const { rows, id, was, row } of undo.reverse()) {
+        if (was) rows.set(id, row);
+        else rows.delete(id);
+      }
+      throw error;
+    } finally {
+      this.#undo = undefined;
+    }
   }
 
   /** The changed rows, encoded. */
   changes(): StateChanges {
     const out = new Map<string, Uint8Array | undefined>();
-    for (const [key, entry] of this.#entries) out.set(key, entry.encode());
+    for (const [table, rows] of this.#tables) {
+      const what = `a row of ${table.name}`;
+      for (const [id, row] of rows)
+        out.set(stateKey(table, id), row === undefined ? undefined : encode(table.codec, row, what));
+    }
     return out;
   }
 }
