@@ -6,7 +6,7 @@ import { publicKeyOf } from './crypto/secp256k1.ts';
 import { sha256 } from './crypto/sha256.ts';
 import { grains } from './grains.ts';
 import { type AccountId, keyId } from './ids.ts';
-import { MEMPOOL_TRANSACTIONS_MAX, Mempool } from './mempool.ts';
+import { MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, Mempool } from './mempool.ts';
 import { readerOver } from './state/draft.ts';
 import { ACCOUNTS } from './state/entities.ts';
 import { encodeTransaction, type Transaction } from './transaction.ts';
@@ -43,4 +43,36 @@ test('a full pool refuses what pays no more without looking at everything that w
   for (const [account, nonce] of late) assert.equal(add(account, nonce), false);
   // One row of the state for each, and nothing that grows with the pool.
   assert.equal(reads - before, late.length);
+});
+
+test('what a full pool refuses takes nothing out of it: not what it was to replace, nor what is cheaper', () => {
+  const row = encode(ACCOUNTS.codec, { balanceGrains: grains(10n ** 9n), nonce: 0 }, 'an account');
+  const state = readerOver(() => row);
+  const pool = new Mempool();
+  const add = (n: number, fee: bigint, bytes: number): string | undefined => {
+    const sender = keyId<AccountId>(publicKeyOf(sha256(utf8(`${n}`))));
+    const transaction: Transaction = {
+      chainId: 'cc'.repeat(32) as Transaction['chainId'],
+      sender,
+      nonce: 0,
+      feeGrains: grains(fee),
+      body: { kind: 'transfer', to: sender, amountGrains: grains(1n), memo: '' },
+      signature: new Uint8Array(64),
+    };
+    const result = pool.add(transaction, new Uint8Array(bytes), state, 0);
+    return result.added ? undefined : result.error.code;
+  };
+  const piece = MEMPOOL_BYTES_MAX / 8;
+  for (let n = 0; n < 7; n++) assert.equal(add(n, 1_000n, piece), undefined);
+  assert.equal(add(7, 100n, 10), undefined);
+  assert.equal(add(8, 200n, piece - 10), undefined);
+  // Dearer than what it replaces and than the other cheap one, but there is no room for it even without both.
+  assert.equal(add(7, 500n, 3 * piece), 'fee-too-low');
+  const waiting = [...pool.heads(state)].map(({ transaction }) => Number(transaction.feeGrains));
+  assert.deepEqual(
+    waiting.sort((a, b) => a - b),
+    [100, 200, ...Array.from({ length: 7 }, () => 1_000)],
+  );
+  assert.equal(add(7, 500n, piece), undefined);
+  assert.equal(pool.size, 8);
 });

@@ -51,20 +51,24 @@ test('blocks are offered what is next of each account, in order, whatever came i
       }
       // The ledger goes on; some of what waits is overtaken.
       for (let n = 0; n < 5; n++) state.nonces.set(account(n), after[n] ?? 0);
+      const before = [...pool.all()].map(({ transaction }) => transaction);
+      pool.prune(state.reader, 1, state.nonces.keys());
       const next = new Map(state.nonces);
-      let first: bigint | undefined;
       for (const { transaction } of pool.inOrder(state.reader)) {
         assert.equal(transaction.nonce, next.get(transaction.sender));
         next.set(transaction.sender, transaction.nonce + 1);
-        first ??= transaction.feeGrains;
       }
       const waiting = [...pool.all()].map(({ transaction }) => transaction);
       for (const { nonce, sender } of waiting) assert.ok(nonce !== next.get(sender), 'one was left out');
-      assert.equal(pool.hasNext(state.reader), first !== undefined);
-      pool.prune(state.reader, 1, state.nonces.keys());
+      const heads = [...pool.heads(state.reader)].map(({ transaction }) => transaction);
+      assert.ok(heads.every(({ nonce, sender }) => nonce === state.nonces.get(sender)));
+      assert.equal(
+        heads.length,
+        [...next].filter(([id, nonce]) => nonce > (state.nonces.get(id) ?? 0)).length,
+      );
       for (const { transaction } of pool.all())
         assert.ok(transaction.nonce >= (state.nonces.get(transaction.sender) ?? 0), 'one was overtaken');
-      const left = waiting.filter(({ nonce, sender }) => nonce >= (state.nonces.get(sender) ?? 0));
+      const left = before.filter(({ nonce, sender }) => nonce >= (state.nonces.get(sender) ?? 0));
       assert.equal(pool.size, left.length);
     }),
   );
@@ -82,7 +86,7 @@ test('the state is read of accounts whose turn comes, and of those whose transac
   const offered = pool.inOrder(state.reader);
   for (let n = 0; n < 3; n++) assert.equal(offered.next().value?.transaction.sender, account(n));
   assert.equal(state.asked.length, 3);
-  assert.ok(pool.hasNext(state.reader));
+  assert.equal(pool.heads(state.reader).next().done, false);
   assert.equal(state.asked.length, 4);
   state.nonces.set(account(0), 1);
   assert.deepEqual(
@@ -91,6 +95,29 @@ test('the state is read of accounts whose turn comes, and of those whose transac
   );
   assert.equal(state.asked.length, 5);
   assert.equal(pool.size, 95);
+});
+
+test('accounts that wait for a nonce cost nothing until it comes', () => {
+  const state = new State();
+  const pool = new Mempool();
+  const send = (transaction: Transaction) =>
+    pool.add(transaction, encodeTransaction(transaction), state.reader, 0);
+  for (let n = 0; n < 100; n++) {
+    state.nonces.set(account(n), 0);
+    send(transfer(account(n), 1, 100));
+  }
+  state.asked.length = 0;
+  assert.deepEqual([...pool.heads(state.reader)], []);
+  assert.deepEqual([...pool.inOrder(state.reader)], []);
+  assert.deepEqual(state.asked, []);
+  send(transfer(account(7), 0, 100));
+  const nonces = [...pool.inOrder(state.reader)].map(({ transaction }) => transaction.nonce);
+  assert.deepEqual(nonces, [0, 1]);
+  // Another node's block brought what this one did not have.
+  state.nonces.set(account(8), 1);
+  pool.prune(state.reader, 0, [account(8)]);
+  const senders = new Set([...pool.inOrder(state.reader)].map(({ transaction }) => transaction.sender));
+  assert.deepEqual(senders, new Set([account(7), account(8)]));
 });
 
 test('an account does not promise more fees than it has, also when its balance shrinks', () => {

@@ -87,7 +87,7 @@ export class Mempool {
       );
     }
     const queue = this.#byAccount.get(sender);
-    let rival = queue?.waiting.get(nonce);
+    const rival = queue?.waiting.get(nonce);
     let feesGrains: bigint = feeGrains;
     for (const { transaction: other } of queue?.waiting.values() ?? [])
       if (other !== rival?.transaction && other.body.kind !== 'claim') feesGrains += other.feeGrains;
@@ -106,11 +106,23 @@ export class Mempool {
           `to replace a waiting transaction expected a fee of at least ${least} grains`,
         );
     }
+    if (!this.#makeRoom(transaction, bytes.length, account.nonce))
+      return refuse('fee-too-low', 'the pool is full of transactions that pay at least as much');
+    const own = this.#byAccount.get(sender) ?? { nonce: 0, waiting: new Map(), stuckOn: undefined };
+    own.nonce = account.nonce;
+    this.#insert({ id, transaction, bytes, addedMs: nowMs }, own);
+    return { added: true };
+  }
+
+  /** Takes out what a transaction replaces, and what gives way to it in a full pool; false, and nothing leaves, if too little does. */
+  #makeRoom({ sender, nonce, feeGrains }: Transaction, bytes: number, nextNonce: number): boolean {
+    let rival = this.#byAccount.get(sender)?.waiting.get(nonce);
     const isFull = (): boolean =>
       this.#byId.size + (rival === undefined ? 1 : 0) > MEMPOOL_TRANSACTIONS_MAX ||
-      this.#bytes + bytes.length - (rival?.bytes.length ?? 0) > MEMPOOL_BYTES_MAX;
+      this.#bytes + bytes - (rival?.bytes.length ?? 0) > MEMPOOL_BYTES_MAX;
     if (!isFull()) this.#victims = [];
-    const isNext = this.nextNonce(sender, account.nonce) >= nonce;
+    const isNext = this.nextNonce(sender, nextNonce) >= nonce;
+    const left: [victim: Victim, queue: Queue][] = [];
     while (isFull()) {
       const victim = this.#victim();
       const givesWay =
@@ -118,30 +130,38 @@ export class Mempool {
         (victim.pooled === rival || victim.pooled.transaction.sender !== sender) &&
         ((victim.stranded && isNext) ||
           ((victim.stranded || isNext) && victim.pooled.transaction.feeGrains < feeGrains));
-      if (!givesWay)
-        return refuse('fee-too-low', 'the pool is full of transactions that pay at least as much');
+      if (!givesWay) {
+        this.#takeBack(left);
+        return false;
+      }
+      left.push([victim, this.#byAccount.get(victim.pooled.transaction.sender) as Queue]);
       this.#remove(victim.pooled);
       if (victim.pooled === rival) rival = undefined;
     }
     if (rival !== undefined) this.#remove(rival);
-    const pooled: PooledTransaction = { id, transaction, bytes, addedMs: nowMs };
-    this.#byId.set(id, pooled);
-    let own = this.#byAccount.get(sender);
-    if (own === undefined) {
-      own = { nonce: account.nonce, waiting: new Map(), stuckOn: undefined };
-      this.#byAccount.set(sender, own);
-    }
-    own.waiting.set(nonce, pooled);
-    this.#bytes += bytes.length;
-    return { added: true };
+    return true;
+  }
+
+  #insert(pooled: PooledTransaction, queue: Queue): void {
+    const { sender, nonce } = pooled.transaction;
+    this.#byId.set(pooled.id, pooled);
+    this.#byAccount.set(sender, queue);
+    queue.waiting.set(nonce, pooled);
+    this.#bytes += pooled.bytes.length;
+  }
+
+  /** Nothing leaves for a transaction that does not come. */
+  #takeBack(left: readonly (readonly [victim: Victim, queue: Queue])[]): void {
+    for (const [{ pooled }, queue] of left) this.#insert(pooled, queue);
+    this.#victims.unshift(...left.map(([victim]) => victim));
   }
 
   /**
    * Transactions in the order in which a block would take them: each account's in nonce order from the state's nonce on,
-   * accounts by the fee of their first one.
+   * accounts by the fee of their first one. `state`: the final one, or one that blocks after it lead to.
    */
   *inOrder(state: StateReader): Generator<PooledTransaction> {
-    const heads = [...this.#byAccount].map(([account, { waiting }]) => ({
+    const heads = [...this.#ready()].map(([account, { waiting }]) => ({
       account,
       waiting,
       first: lowest(waiting),
@@ -157,11 +177,17 @@ export class Mempool {
     }
   }
 
-  /** Whether some transaction is its account's next. */
-  hasNext(state: StateReader): boolean {
-    for (const [account, { waiting }] of this.#byAccount)
-      if (waiting.has(accountOf(state, account).nonce)) return true;
-    return false;
+  /** The next transaction of each account that has one, in no order: to tell whether there is any that a block can take. */
+  *heads(state: StateReader): Generator<PooledTransaction> {
+    for (const [account, { waiting }] of this.#ready()) {
+      const next = waiting.get(accountOf(state, account).nonce);
+      if (next !== undefined) yield next;
+    }
+  }
+
+  /** Accounts whose next transaction by the final state waits here; of others the state is not even read. */
+  *#ready(): Generator<readonly [AccountId, Queue]> {
+    for (const entry of this.#byAccount) if (entry[1].waiting.has(entry[1].nonce)) yield entry;
   }
 
   /**

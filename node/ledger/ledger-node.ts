@@ -353,17 +353,15 @@ export class LedgerNode {
     this.#workDirty = false;
     const tip = this.chain.hasState(this.#consensus.tipId) ? this.#consensus.tipId : this.chain.final.id;
     const state = this.chain.stateAfter(tip);
-    const waiting =
-      this.mempool.hasNext(state) &&
+    const nowMs = Date.now();
+    const work =
+      this.chain.periodTurnDue(tip, nowMs) ||
       this.chain.takesOne(
-        { parentId: tip, nowMs: Date.now(), proposer: this.#options.nodeId },
-        this.mempool.inOrder(state),
+        { parentId: tip, nowMs, proposer: this.#options.nodeId },
+        this.mempool.heads(state),
         (pooled, error) => this.#gossip.refused(pooled, error),
       );
-    this.#queue.push({
-      kind: 'event',
-      event: { kind: 'work', work: waiting || this.chain.periodTurnDue(tip, Date.now()) },
-    });
+    this.#queue.push({ kind: 'event', event: { kind: 'work', work } });
   }
 
   #setTimer(): void {
