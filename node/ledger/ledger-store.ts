@@ -285,36 +285,34 @@ export class LedgerStore {
     const batch = this.database.batch();
     const breather = new Breather();
     await addChanges(batch, 'i/', parts.index, breather);
-    await this.#addRows(batch, parts.changes, breather);
-    for (const pages of parts.pages) await addChanges(batch, pagesAt(this.#place), pages, breather);
+    const changes = merged(parts.changes);
+    const pages = merged(parts.pages);
+    await this.#addRows(batch, changes, breather);
+    await addChanges(batch, pagesAt(this.#place), pages, breather);
     for (const block of parts.blocks) addBlock(batch, block, true);
     for (const block of parts.abandoned) addBlock(batch, block, false);
     if (parts.boundary !== undefined)
       batch.put(boundaryKey(parts.boundary.header.epoch), encodeBoundary(parts.boundary));
     batch.put(FINAL_KEY, encodeFinal(parts.final));
     await batch.write({ sync: true });
-    for (const pages of parts.pages) for (const [path, page] of pages) this.#pages.set(path, page);
-    for (const changes of parts.changes) for (const [key, row] of changes) this.#rows.set(key, row);
+    for (const [path, page] of pages) this.#pages.set(path, page);
+    for (const [key, row] of changes) this.#rows.set(key, row);
     this.#final = parts.final;
     this.#mark.write(parts.final.height);
   }
 
-  /** The rows of blocks one after another, and in `o/` the keys of those that come or go. */
-  async #addRows(batch: Batch, blocks: readonly StateChanges[], breather: Breather): Promise<void> {
+  /** Changed rows, and in `o/` the keys of those that come or go. */
+  async #addRows(batch: Batch, changes: StateChanges, breather: Breather): Promise<void> {
     const rows = rowsAt(this.#place);
-    const changed = new Map<string, boolean>();
-    for (const changes of blocks) {
-      for (const [key, row] of changes) {
-        if (breather.due) await breather.breathe();
-        const there = changed.get(key) ?? this.row(key) !== undefined;
-        changed.set(key, row !== undefined);
-        if (row === undefined) {
-          batch.del(rows + key);
-          if (there) batch.del(orderKey(this.#place, key));
-        } else {
-          batch.put(rows + key, row);
-          if (!there) batch.put(orderKey(this.#place, key), utf8(key));
-        }
+    for (const [key, row] of changes) {
+      if (breather.due) await breather.breathe();
+      const there = this.row(key) !== undefined;
+      if (row === undefined) {
+        batch.del(rows + key);
+        if (there) batch.del(orderKey(this.#place, key));
+      } else {
+        batch.put(rows + key, row);
+        if (!there) batch.put(orderKey(this.#place, key), utf8(key));
       }
     }
   }
@@ -355,6 +353,12 @@ export class LedgerStore {
     await this.database.close();
     this.#mark.close();
   }
+}
+
+/** Changes one after another as one: of what changes again and again only the last is written. */
+function merged<T>(changes: readonly ReadonlyMap<string, T>[]): ReadonlyMap<string, T> {
+  const [first] = changes;
+  return changes.length === 1 && first !== undefined ? first : new Map(changes.flatMap((map) => [...map]));
 }
 
 async function addChanges(
