@@ -43,6 +43,36 @@ test('who sends much that cannot be paid is not listened to for a while, and kee
   assert.equal(conduct.hears(PEER, 6_000), true);
 });
 
+test('a flood of consensus messages takes no time of the others, and in the end the link', () => {
+  let shunned = 0;
+  const conduct = new Conduct(() => shunned++);
+  const [link, votes] = [{}, {}];
+  let nowMs = 0;
+  // A follower says where it stands and asks for certificates; a member of a large committee votes and proposes.
+  for (let second = 0; second < 100; second++) {
+    for (let i = 0; i < 4; i++) assert(conduct.takes(PEER, link, false, 9_000, nowMs));
+    for (let i = 0; i < 300; i++) assert(conduct.takes(PEER, votes, true, i < 20 ? 64_000 : 200, nowMs));
+    nowMs += 1_000;
+  }
+  const takenOf = (count: number, isMember: boolean): number => {
+    let taken = 0;
+    for (let i = 0; i < count; i++) if (conduct.takes(PEER, {}, isMember, 200, nowMs)) taken++;
+    const same = {};
+    let ofOne = 0;
+    for (let i = 0; i < count; i++) if (conduct.takes(PEER, same, isMember, 200, nowMs + i / 20)) ofOne++;
+    assert.equal(taken, count, 'each link has a share of its own');
+    return ofOne;
+  };
+  // Twenty thousand a second.
+  assert(takenOf(20_000, false) < 500);
+  assert(takenOf(20_000, true) < 11_000);
+  assert.equal(shunned, 0);
+  for (let i = 0; i < 101_000; i++) conduct.takes(PEER, link, false, 200, nowMs);
+  assert.equal(shunned, 1);
+  // Somewhat later it is listened to again.
+  assert(conduct.takes(PEER, link, false, 200, nowMs + 1_000));
+});
+
 let network: SmallNetwork | undefined;
 const running: Running[] = [];
 after(async () => {

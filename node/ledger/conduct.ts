@@ -20,13 +20,32 @@ const UNPAYABLE: ReadonlySet<LedgerErrorCode> = new Set(['insufficient-balance']
 const UNPAYABLE_BURST = 256;
 const UNPAYABLE_PER_SECOND = 4;
 const PEERS_MAX = 512;
+/**
+ * Consensus messages that are taken of a peer: a member votes some times a view, everybody else says where it stands every
+ * few seconds and asks for certificates twice a second. Every begun 4 KiB counts as one.
+ */
+const MEMBER_PER_SECOND = 2_000;
+const MEMBER_BURST = 8_000;
+const OTHERS_PER_SECOND = 20;
+const OTHERS_BURST = 400;
+const COUNTED_BYTES = 4_096;
+/** Whoever sent so many in vain never was an honest node; members that a node does not know yet do for a while. */
+const DROPPED_MAX = 100_000;
 /** Transactions of a peer are not listened to for this long at most; its link stays, since honest ones relay such too. */
 const MUTE_MOST_MS = 5_000;
+
+/** What is left of a link's shares. */
+interface Shares {
+  readonly member: Budget;
+  readonly other: Budget;
+  dropped: number;
+}
 
 export class Conduct {
   readonly #shun: (peer: NodeId, reason: string) => void;
   readonly #muted = new Map<NodeId, number>();
   readonly #budgets = new Map<NodeId, Budget>();
+  readonly #shares = new WeakMap<object, Shares>();
 
   constructor(shun: (peer: NodeId, reason: string) => void) {
     this.#shun = shun;
@@ -49,6 +68,29 @@ export class Conduct {
     if (muteMs === 0) return;
     if (this.#muted.size >= PEERS_MAX) this.#muted.clear();
     this.#muted.set(peer, nowMs + Math.min(muteMs, MUTE_MOST_MS));
+  }
+
+  /**
+   * Whether a consensus message of `bytes` is looked at. Beyond a peer's share it is dropped: what matters is said again,
+   * and looking at it would take the time of those who are honest.
+   */
+  takes(peer: NodeId, link: object, isMember: boolean, bytes: number, nowMs: number): boolean {
+    let shares = this.#shares.get(link);
+    if (shares === undefined) {
+      shares = {
+        member: new Budget(MEMBER_PER_SECOND, MEMBER_BURST, nowMs),
+        other: new Budget(OTHERS_PER_SECOND, OTHERS_BURST, nowMs),
+        dropped: 0,
+      };
+      this.#shares.set(link, shares);
+    }
+    const share = isMember ? shares.member : shares.other;
+    if (share.spend(0, nowMs) === 0) {
+      share.spend(1 + Math.floor(bytes / COUNTED_BYTES), nowMs);
+      return true;
+    }
+    if (++shares.dropped === DROPPED_MAX) this.#shun(peer, 'a flood of consensus messages');
+    return false;
   }
 
   /** Whether transactions of a peer are taken: not for a while after too many that could not be paid. */

@@ -264,7 +264,9 @@ export class LedgerNode {
   // ---- from the network
 
   #serve(): void {
-    this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body) => {
+    this.#network.handle(KIND.consensus, CONSENSUS_BYTES_MAX, (from, body, link) => {
+      const isMember = this.#consensus.committee.indexOf(from) !== undefined;
+      if (!this.#conduct.takes(from, link, isMember, body.length, performance.now())) return undefined;
       try {
         this.receive(from, decodeMessage(body));
       } catch (error) {

@@ -21,6 +21,8 @@ import { FRAME_BYTES_MAX, FrameReader } from './frame-reader.ts';
 import { answerHello, sayHello } from './hello.ts';
 import { Link } from './link.ts';
 import type { Network } from './network.ts';
+import { NetworkError } from './network-error.ts';
+import { encodeRecords, type NodeRecord, signRecord } from './node-record.ts';
 import { TlsChannel } from './tls-channel.ts';
 
 /** What strangers and ill-meaning peers can do: nothing that others would notice. */
@@ -253,4 +255,53 @@ test('a node that dials itself learns that it does, and keeps no link', async ()
   });
   socket.destroy();
   assert.equal(self.peers().length, 0);
+});
+
+test('a flood of made-up node records is neither kept nor passed on; what comes at an honest pace is', async () => {
+  const victim = await node('told');
+  const friend = await node('bystander', [victim.address]);
+  await until(() => friend.connected(victim.nodeId), 5_000, 'the friend to connect');
+  const gossip = await authenticated('gossip', victim.address);
+  const made = Array.from({ length: 200 }, (_, n) => {
+    const { nodeId, secret } = identity(`made up ${n}`);
+    return signRecord(CHAIN, { nodeId, addresses: ['127.0.0.1:1'], sequence: 1 }, secret);
+  });
+  for (const record of made) gossip.write(frame(1, 0, 1, encodeRecords([record])));
+  gossip.write(frame(2, 1, 16, Uint8Array.of(1)));
+  await once(gossip, 'data');
+  const keptBy = (network: Network) =>
+    made.filter(({ nodeId }) => network.addressesOf(nodeId).length > 0).length;
+  assert(keptBy(victim) >= 32 && keptBy(victim) < 100, `${keptBy(victim)} were kept`);
+  assert(keptBy(friend) < 100);
+  // Another link has a share of its own.
+  const newcomer = await authenticated('newcomer', victim.address);
+  const last = made.at(-1) as NodeRecord;
+  newcomer.write(frame(1, 0, 1, encodeRecords([last])));
+  await until(() => victim.addressesOf(last.nodeId).length > 0, 5_000, 'the newcomer to be heard');
+  gossip.destroy();
+  newcomer.destroy();
+});
+
+test('who goes on asking what is refused is read more slowly', async () => {
+  const victim = await node('busy');
+  victim.handle(18, 8, () => {
+    throw new NetworkError('overloaded', 'ask again later');
+  });
+  const greedy = await authenticated('impatient', victim.address);
+  const frames = new FrameReader(7);
+  let refused = 0;
+  const ask = (): void => void greedy.write(frame(2, refused + 1, 18, new Uint8Array(0)));
+  greedy.on('data', (chunk: Buffer) => {
+    for (const answer of frames.push(chunk)) {
+      if (answer.readUInt8(0) !== 4) continue;
+      refused++;
+      ask();
+    }
+  });
+  const startMs = performance.now();
+  ask();
+  await until(() => refused >= 1_000, 15_000, 'every request to be refused');
+  // 800 at once, then 400 a second.
+  assert(performance.now() - startMs > 400);
+  greedy.destroy();
 });

@@ -25,6 +25,8 @@ const BACKLOG_DROP_BYTES = 32 * 1_048_576;
 /** What one peer may send in the long run; beyond it, its connection is read more slowly. */
 const MESSAGES_PER_SECOND = 20_000;
 const MESSAGES_BURST = 40_000;
+/** A request that is refused counts as so many: who is told that there is too much to do must not be told at full speed. */
+const REFUSED_MESSAGES = 50;
 /** Bytes on the shared link; TCP alone limits bulk. */
 const BYTES_PER_SECOND = 64 * 1_048_576;
 const BYTES_BURST = 128 * 1_048_576;
@@ -288,8 +290,12 @@ export class Link {
         Buffer.from('{"code":"unknown-kind","message":"this node does not know this request"}'),
       );
     if (body.length > handler.bodyBytesMax) return this.close();
+    const refuse = (reason: Buffer): void => {
+      if (id !== undefined) this.#messageBudget.spend(REFUSED_MESSAGES, performance.now());
+      answer(TYPE.error, reason);
+    };
     if (this.#inbound >= INBOUND_MAX[this.#purpose] || this.#stream.writableLength >= BACKLOG_BYTES)
-      return answer(TYPE.error, Buffer.from('{"code":"overloaded","message":"too many requests at once"}'));
+      return refuse(Buffer.from('{"code":"overloaded","message":"too many requests at once"}'));
     this.#inbound++;
     this.#usedMs = performance.now();
     try {
@@ -300,7 +306,7 @@ export class Link {
         throw new NetworkError('too-large', 'the answer is too large for a frame');
       answer(TYPE.reply, reply);
     } catch (error) {
-      answer(TYPE.error, errorBody(error));
+      refuse(errorBody(error));
     } finally {
       this.#inbound--;
     }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
+import { Budget } from './budget.ts';
 import { BulkPool } from './bulk-pool.ts';
 import { selfSignedCertificate } from './certificate.ts';
 import type { Channel } from './channel.ts';
@@ -28,6 +29,10 @@ const REQUEST_MS = 10_000;
 const CROSSING_MS = 2_000;
 /** How long the link that gave way still carries what was under way on it. */
 const RETIRED_MS = 2_000;
+
+/** Messages with node records that a link brings: at first all that the other end knows, then what is new. */
+const RECORDS_PER_SECOND = 4;
+const RECORDS_BURST = 64;
 
 /** A node that misbehaved is not spoken to for this long. */
 const SHUN_MS = 60_000;
@@ -76,6 +81,7 @@ export class Network {
   /** Until when, by the monotonic clock. */
   readonly #shunned = new Map<NodeId, number>();
   readonly #dialing = new Map<NodeId, Promise<Link>>();
+  readonly #recordBudgets = new WeakMap<Link, Budget>();
   readonly #abort = new AbortController();
   readonly #logger: Logger;
   #door: Door | undefined;
@@ -98,8 +104,8 @@ export class Network {
       onSaveFailed: (error) =>
         options.logger.warn({ reason: (error as Error).message }, 'the node records could not be saved'),
     });
-    this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (peer, body) =>
-      this.#receiveRecords(peer, body),
+    this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (peer, body, link) =>
+      this.#receiveRecords(peer, body, link),
     );
   }
 
@@ -420,7 +426,13 @@ export class Network {
     return pool;
   }
 
-  #receiveRecords(peer: NodeId, body: Uint8Array): undefined {
+  #receiveRecords(peer: NodeId, body: Uint8Array, link: Link): undefined {
+    const nowMs = performance.now();
+    const budget = this.#recordBudgets.get(link) ?? new Budget(RECORDS_PER_SECOND, RECORDS_BURST, nowMs);
+    this.#recordBudgets.set(link, budget);
+    // Each may take ten milliseconds of signatures here, and as much at everybody who is told.
+    if (budget.spend(0, nowMs) > 0) return;
+    budget.spend(1, nowMs);
     const { fresh, refused } = this.#directory.receive(body);
     if (refused !== undefined)
       this.#logger.debug({ peer, reason: refused.message }, 'a node record was refused');
