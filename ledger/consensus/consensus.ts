@@ -28,6 +28,8 @@ export class Consensus {
   readonly #self: Self;
   readonly #verifier: Verifier;
   readonly #replies = new Map<NodeId, number>();
+  /** What the log held of epochs to come: its ledger was lost and is fetched again. */
+  #ahead: readonly LogRecord[];
   #state: EpochState;
 
   constructor(options: ConsensusOptions) {
@@ -39,6 +41,7 @@ export class Consensus {
       options.abstainEpoch === options.epoch ? 'abstaining' : committee.quorum === 1 ? 'voting' : 'asking';
     this.#state = this.#begin(committee, options.final, { ...options, sequence: 0, franchise });
     restore(this.#state, options.records);
+    this.#ahead = options.records.filter((record) => epochOfRecord(record) > options.epoch);
   }
 
   #begin(
@@ -212,6 +215,8 @@ export class Consensus {
     const begun: Franchise = franchise === 'voting' || next.quorum === 1 ? 'voting' : 'asking';
     this.#state = this.#begin(next, final, { nowMs, salt, sequence, franchise: begun });
     this.#state.work = work;
+    restore(this.#state, this.#ahead);
+    this.#ahead = this.#ahead.filter((record) => epochOfRecord(record) > next.epoch);
     this.#state.enter(1, undefined);
     this.#state.effects.push({ kind: 'epoch', epoch: next.epoch, seats: next.seats });
     this.#state.send('all', { kind: 'status', ...statusOf(this.#state) });
@@ -238,4 +243,8 @@ function epochOf(message: ConsensusMessage): number {
   if (message.kind === 'vote') return message.vote.epoch;
   if (message.kind === 'certificate') return message.certificate.epoch;
   return message.epoch;
+}
+
+function epochOfRecord(record: LogRecord): number {
+  return (record.kind === 'vote' ? record.vote : record.certificate).epoch;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { BlockHeader } from '../block.ts';
 import { utf8 } from '../bytes.ts';
 import { publicKeyOf, sign } from '../crypto/secp256k1.ts';
 import { sha256 } from '../crypto/sha256.ts';
@@ -121,4 +122,32 @@ test('members tell one that starts which of its votes they know', () => {
     answer.message.votes.map(({ type, view, signer }) => ({ type, view, signer })),
     [{ type: 'nullify', view: 1, signer: b }],
   );
+});
+
+test('a member whose ledger was lost votes on in a later epoch by what its log held of it', () => {
+  const next = new Committee(CHAIN, 1, seats);
+  const digest = next.digest('nullify', 1, undefined);
+  const [secret] = secrets as [Uint8Array];
+  const cast: Vote = {
+    type: 'nullify',
+    epoch: 1,
+    view: 1,
+    position: undefined,
+    signer: self,
+    signature: sign(digest, secret),
+  };
+  const consensus = start([cast]);
+  const { position } = vote(b, 'finalize', 1, 'aa');
+  const votes = new Map(
+    [b, c, d].map((of) => [committee.indexOf(of) as number, vote(of, 'finalize', 1, 'aa').signature]),
+  );
+  const certificate = committee.certificate('finalize', 1, position, votes);
+  consensus.step({ kind: 'message', from: b, message: { kind: 'certificate', certificate } }, 1);
+  const blockId = 'aa'.repeat(32) as BlockId;
+  const header = {} as BlockHeader;
+  consensus.step({ kind: 'verdict', blockId, executed: { header, nextSeats: seats } }, 2);
+  assert.equal(consensus.committee.epoch, 1);
+  for (const from of [b, c])
+    consensus.step({ kind: 'message', from, message: { ...echo([cast]), epoch: 1 } as ConsensusMessage }, 3);
+  assert.equal(consensus.franchise, 'voting');
 });

@@ -105,7 +105,14 @@ export class BlockIntake {
             : [known];
         for (const header of headers) {
           if (chain.hasState(id)) break;
-          if (header.height <= chain.final.height) return; // Another branch: what is final wins.
+          if (header.height <= chain.final.height) {
+            const newest = path.findIndex((one) => chain.hasState(one));
+            if (newest < 0) return; // Another branch: what is final wins.
+            // The chain came this way while headers were fetched.
+            id = path[newest] as BlockId;
+            path.length = newest;
+            break;
+          }
           path.push(id);
           id = header.parentId;
         }
