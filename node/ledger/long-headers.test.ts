@@ -56,6 +56,7 @@ test('a block is obtained although the chain comes near it while its headers are
         inTurn: (run) => run(),
         executed: () => undefined,
         commit: async () => undefined,
+        starved: () => undefined,
         verdict: (id, executed) => resolve(executed && id),
         failed: reject,
       },

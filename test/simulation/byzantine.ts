@@ -1,10 +1,10 @@
+import type { BlockHeader } from '../../ledger/block.ts';
 import type { Committee } from '../../ledger/consensus/committee.ts';
 import { type ConsensusMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
 import { type Certificate, type Position, positionKey, type Vote } from '../../ledger/consensus/votes.ts';
-import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import type { BlockId, NodeId, TransactionId } from '../../ledger/ids.ts';
 import type { Agenda } from './agenda.ts';
 import type { Keys } from './keys.ts';
-import type { ModelChain } from './model-chain.ts';
 import type { RandomStream } from './random.ts';
 
 /**
@@ -15,13 +15,29 @@ import type { RandomStream } from './random.ts';
 
 const CERTIFICATES_KEPT = 64;
 
+/** Where a misbehaving member gets its blocks from. */
+export interface ByzantineChain {
+  readonly genesisId: BlockId;
+  /** Blocks made so far. */
+  readonly made: number;
+  header(id: BlockId): BlockHeader;
+  transactionIds(id: BlockId): readonly TransactionId[];
+  add(
+    parentId: BlockId,
+    at: { proposer: NodeId; epoch: number; view: number; nowMs: number },
+    transactions: readonly number[],
+  ): BlockId;
+}
+
 /** What a misbehaving member sees of its world. */
 export interface ByzantineSurroundings {
-  readonly chain: ModelChain;
-  readonly keys: Keys;
+  readonly chain: ByzantineChain;
+  readonly keys: Pick<Keys, 'sign'>;
   readonly dice: RandomStream;
   readonly ids: readonly NodeId[];
   readonly agenda: Agenda;
+  /** The time that its blocks bear. */
+  nowMs(): number;
   /** The committee of an epoch, once it is final. */
   committee(epoch: number): Committee | undefined;
   acknowledged(): number | undefined;
@@ -171,7 +187,7 @@ export class ByzantineNode {
         epoch,
         position,
         header,
-        transactionIds: [],
+        transactionIds: chain.transactionIds(made),
         parentCertificate: parent,
         nullifications: nullified.slice(-8),
         signature: keys.sign(this.#id, committee.digest('notarize', view, position)),
@@ -187,7 +203,7 @@ export class ByzantineNode {
     const parentId = parent?.position?.blockId ?? chain.genesisId;
     const old = this.#world.acknowledged();
     const invalid = old !== undefined && dice.chance(this.#habit === 'invalid blocks' ? 0.9 : 0.3);
-    const at = { proposer: this.#id, epoch: committee.epoch, view, nowMs: this.#world.agenda.nowMs };
+    const at = { proposer: this.#id, epoch: committee.epoch, view, nowMs: this.#world.nowMs() };
     const id = chain.add(parentId, at, invalid ? [old] : [-chain.made - 1]);
     if (this.#habit !== 'withholds blocks') this.#world.holds(this.#id, id);
     return id;

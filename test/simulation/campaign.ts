@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { simulateReal } from './real/real-world.ts';
 import { FAULTS, type Fault } from './shape.ts';
 import { type Outcome, simulate } from './world.ts';
 
@@ -7,7 +8,7 @@ import { type Outcome, simulate } from './world.ts';
  * again exactly; `-- --shrink SEED` finds the faults that its failure needs.
  */
 
-/** Every so many seeds one runs with real signatures. */
+/** Every so many seeds one runs with whole real nodes: their signatures, databases and logs. */
 const REAL_EVERY = 100;
 
 export interface CampaignResult {
@@ -18,8 +19,8 @@ export interface CampaignResult {
 }
 
 /** One seed, as a campaign runs it. */
-export function runSeed(seed: number, without: ReadonlySet<Fault> = new Set()): Outcome {
-  return simulate(seed, { realSignatures: seed % REAL_EVERY === 0, without });
+export async function runSeed(seed: number, without: ReadonlySet<Fault> = new Set()): Promise<Outcome> {
+  return seed % REAL_EVERY === 0 ? simulateReal(seed, without) : simulate(seed, { without });
 }
 
 export function failureOf({ violation, stalled }: Outcome): string | undefined {
@@ -27,17 +28,17 @@ export function failureOf({ violation, stalled }: Outcome): string | undefined {
 }
 
 /** Runs seeds one after another until `untilMs` (wall time) at the latest. */
-export function campaign(
+export async function campaign(
   firstSeed: number,
   seeds: number,
   untilMs = Number.POSITIVE_INFINITY,
-): CampaignResult {
+): Promise<CampaignResult> {
   const counters = new Map<string, number>();
   const failures: string[] = [];
   let virtualMs = 0;
   let done = 0;
   for (let seed = firstSeed; seed < firstSeed + seeds && Date.now() < untilMs; seed++) {
-    const outcome = runSeed(seed);
+    const outcome = await runSeed(seed);
     done++;
     virtualMs += outcome.virtualMs;
     for (const [name, count] of outcome.counters) counters.set(name, (counters.get(name) ?? 0) + count);
@@ -51,14 +52,14 @@ export function campaign(
 }
 
 /** The fewest kinds of faults with which a seed still fails, left out one after another. */
-export function shrink(
+export async function shrink(
   seed: number,
-): { readonly needed: readonly Fault[]; readonly what: string } | undefined {
-  let what = failureOf(runSeed(seed));
+): Promise<{ readonly needed: readonly Fault[]; readonly what: string } | undefined> {
+  let what = failureOf(await runSeed(seed));
   if (what === undefined) return undefined;
   const without = new Set<Fault>();
   for (const fault of FAULTS) {
-    const still = failureOf(runSeed(seed, new Set([...without, fault])));
+    const still = failureOf(await runSeed(seed, new Set([...without, fault])));
     if (still === undefined) continue;
     without.add(fault);
     what = still;
@@ -84,18 +85,18 @@ if (process.argv[1]?.endsWith('campaign.ts') === true) {
     },
   });
   if (values.replay !== undefined) {
-    const outcome = runSeed(wholeNumber(values.replay, 'replay'));
+    const outcome = await runSeed(wholeNumber(values.replay, 'replay'));
     console.log(JSON.stringify({ ...outcome, counters: Object.fromEntries(outcome.counters) }, undefined, 2));
     process.exitCode = failureOf(outcome) === undefined ? 0 : 1;
   } else if (values.shrink !== undefined) {
     const seed = wholeNumber(values.shrink, 'shrink');
-    const result = shrink(seed);
+    const result = await shrink(seed);
     if (result === undefined) console.log(`seed ${seed} does not fail`);
     else console.log(`seed ${seed} needs ${result.needed.join(', ') || 'no fault at all'}: ${result.what}`);
     process.exitCode = result === undefined ? 0 : 1;
   } else {
     const cpu = process.cpuUsage();
-    const result = campaign(
+    const result = await campaign(
       wholeNumber(values['first-seed'], 'first-seed'),
       wholeNumber(values.seeds, 'seeds'),
     );

@@ -1,10 +1,9 @@
 import { concat, equalBytes, toHex, utf8 } from '../../ledger/bytes.ts';
-import { ecdsaVerifier, type Verifier } from '../../ledger/consensus/committee.ts';
-import { publicKeyOf, sign } from '../../ledger/crypto/secp256k1.ts';
+import type { Verifier } from '../../ledger/consensus/committee.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
-import { idBytes, keyId, type NodeId } from '../../ledger/ids.ts';
+import { idBytes, type NodeId } from '../../ledger/ids.ts';
 
-/** Who signs what in a simulation: with real keys, or with hashes that only the owner of a key is asked for. */
+/** Who signs what in a simulation. */
 export interface Keys {
   nodeId(n: number): NodeId;
   sign(nodeId: NodeId, digest: Uint8Array): Uint8Array;
@@ -23,22 +22,9 @@ function mockSign(nodeId: NodeId, digest: Uint8Array): Uint8Array {
   return concat(half, half);
 }
 
+/** Signatures that are hashes: only the owner of a key is asked for one. */
 export const MOCK_KEYS: Keys = {
   nodeId: (n) => `02${toHex(sha256(utf8(`node ${n}`)))}` as NodeId,
   sign: mockSign,
   verifier: (signature, digest, signer) => equalBytes(signature, mockSign(signer, digest)),
 };
-
-export function realKeys(): Keys {
-  const secrets = new Map<NodeId, Uint8Array>();
-  return {
-    nodeId(n) {
-      const secret = sha256(utf8(`key of node ${n}`));
-      const nodeId = keyId<NodeId>(publicKeyOf(secret));
-      secrets.set(nodeId, secret);
-      return nodeId;
-    },
-    sign: (nodeId, digest) => sign(digest, secrets.get(nodeId) as Uint8Array),
-    verifier: ecdsaVerifier,
-  };
-}

@@ -5,13 +5,13 @@ import type { RandomStream } from './random.ts';
 import type { Shape } from './shape.ts';
 
 /** Links between simulated nodes: delay, loss, duplicates, stalls, clogging, and partitions, one-way ones too. Until they heal. */
-export class Links {
+export class Links<Message = Uint8Array> {
   healed = false;
   readonly #agenda: Agenda;
   readonly #dice: RandomStream;
   readonly #shape: Shape;
   readonly #observer: Observer;
-  readonly #deliver: (from: NodeId, to: NodeId, bytes: Uint8Array) => void;
+  readonly #deliver: (from: NodeId, to: NodeId, message: Message) => void;
   #sides: ReadonlyMap<NodeId, number> | undefined;
   /** Until when a link delivers nothing. */
   readonly #clogged = new Map<string, number>();
@@ -21,7 +21,7 @@ export class Links {
     dice: RandomStream,
     shape: Shape,
     observer: Observer,
-    deliver: (from: NodeId, to: NodeId, bytes: Uint8Array) => void,
+    deliver: (from: NodeId, to: NodeId, message: Message) => void,
   ) {
     this.#agenda = agenda;
     this.#dice = dice;
@@ -74,9 +74,9 @@ export class Links {
     );
   }
 
-  post(from: NodeId, to: NodeId, bytes: Uint8Array): void {
+  post(from: NodeId, to: NodeId, message: Message): void {
     if (!this.reaches(from, to) || this.loses()) return this.#observer.count('messages lost');
-    const deliver = (): void => this.#deliver(from, to, bytes);
+    const deliver = (): void => this.#deliver(from, to, message);
     const freeMs = this.#clogged.get(`${from} ${to}`) ?? 0;
     this.#agenda.at(Math.max(freeMs, this.#agenda.nowMs + this.delayMs()), deliver);
     if (!this.healed && this.#dice.chance(this.#shape.duplicates))

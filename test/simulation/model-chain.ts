@@ -90,6 +90,11 @@ export class ModelChain {
     return this.get(id).block.header;
   }
 
+  /** Blocks of the model travel whole. */
+  transactionIds(): readonly [] {
+    return [];
+  }
+
   add(
     parentId: BlockId,
     at: { proposer: NodeId; epoch: number; view: number; nowMs: number },

@@ -1,3 +1,4 @@
+import type { ConsensusMessage } from '../../ledger/consensus/messages.ts';
 import { positionKey, type Vote } from '../../ledger/consensus/votes.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import type { Agenda } from './agenda.ts';
@@ -28,8 +29,19 @@ export class Observer {
     this.violation ??= `${what} at ${this.#agenda.nowMs} ms`;
   }
 
-  /** Every vote that an honest node puts on the wire is held against all it sent before. */
-  sent(vote: Vote): void {
+  /** What a node says; an honest one's votes are held against all that it said before. */
+  said(node: NodeId, message: ConsensusMessage, honest: boolean): void {
+    if (message.kind === 'get-certificates') this.count('gap repairs');
+    if (message.kind === 'echo') this.count('echoes');
+    if (message.kind === 'vote' && honest) this.#sent(message.vote);
+    if (message.kind !== 'proposal') return;
+    const { epoch, position, signature, header } = message;
+    if (header.view !== position.view) this.count('proposed again');
+    if (honest)
+      this.#sent({ type: 'notarize', epoch, view: position.view, position, signer: node, signature });
+  }
+
+  #sent(vote: Vote): void {
     const key = (type: string): string => `${vote.signer}.${vote.epoch}.${vote.view}.${type}`;
     const value = vote.position === undefined ? 'null' : positionKey(vote.position);
     const before = this.#votes.get(key(vote.type));
@@ -49,15 +61,19 @@ export class Observer {
   /** An honest node calls a block final; `before` are the transactions that were final there, and is added to. */
   final(chain: ModelChain, id: BlockId, before: Set<number>): void {
     const { block, transactions } = chain.get(id);
-    const { height } = block.header;
-    const known = this.finalByHeight.get(height);
-    if (known !== undefined && known !== id) this.violate(`two final blocks at height ${height}`);
-    this.finalByHeight.set(height, id);
+    this.finalAt(block.header.height, id);
     for (const transaction of transactions) {
       if (before.has(transaction)) this.violate('a transaction became final twice');
       before.add(transaction);
       this.acknowledged.add(transaction);
     }
+  }
+
+  /** An honest node calls a block final. */
+  finalAt(height: number, id: BlockId): void {
+    const known = this.finalByHeight.get(height);
+    if (known !== undefined && known !== id) this.violate(`two final blocks at height ${height}`);
+    this.finalByHeight.set(height, id);
     this.count('blocks committed');
   }
 }

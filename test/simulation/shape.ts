@@ -17,6 +17,7 @@ export const FAULTS = [
   'clogged links',
   'full disks',
   'suspends',
+  'rotten ledgers',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -78,6 +79,10 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     suspends: shape.next() * 0.05 * unless('suspends'),
     /** Seconds that a clock gains a second, at most. */
     driftMax: shape.pick([0, 0, 0.002, 0.05]) * unless('clocks'),
+    /** A bit of the stored ledger turned over, found at a restart; real ledgers only. */
+    rottenLedgers: shape.next() * 0.3 * unless('rotten ledgers'),
+    /** Only one member is dialled to begin with; real networks only. */
+    oneSeed: shape.chance(0.5),
     /** Partitions that cut off one node from all others. */
     lonely: shape.chance(0.3),
     /** Byzantine members are two honest nodes with one key, each of which sees one half of the network. */

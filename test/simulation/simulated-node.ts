@@ -7,6 +7,7 @@ import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import type { Agenda } from './agenda.ts';
 import type { ByzantineNode } from './byzantine.ts';
 import { NodeClock } from './clock.ts';
+import type { Mortal } from './harm.ts';
 import type { Keys } from './keys.ts';
 import type { Links } from './links.ts';
 import { CONVICTION, type ModelChain } from './model-chain.ts';
@@ -56,7 +57,7 @@ export interface Twin {
   readonly blocks: Set<BlockId>;
 }
 
-export class SimulatedNode {
+export class SimulatedNode implements Mortal {
   readonly #world: NodeSurroundings;
   readonly id: NodeId;
   readonly disk: SimulatedDisk;
@@ -114,6 +115,10 @@ export class SimulatedNode {
         other.give({ kind: 'peer', nodeId: this.id });
         this.give({ kind: 'peer', nodeId: other.id });
       }
+  }
+
+  backUp(): void {
+    this.disk.backUp();
   }
 
   crash(): void {
@@ -332,22 +337,7 @@ export class SimulatedNode {
   }
 
   #send(to: 'members' | 'all' | NodeId, message: ConsensusMessage): void {
-    const honest = !this.#world.byzantine.has(this.id);
-    if (message.kind === 'vote' && honest) this.#world.observer.sent(message.vote);
-    if (message.kind === 'proposal' && honest) {
-      const { epoch, position, signature } = message;
-      this.#world.observer.sent({
-        type: 'notarize',
-        epoch,
-        view: position.view,
-        position,
-        signer: this.id,
-        signature,
-      });
-      if (message.header.view !== position.view) this.#world.observer.count('proposed again');
-    }
-    if (message.kind === 'get-certificates') this.#world.observer.count('gap repairs');
-    if (message.kind === 'echo') this.#world.observer.count('echoes');
+    this.#world.observer.said(this.id, message, !this.#world.byzantine.has(this.id));
     const bytes = encodeMessage(message);
     const members = this.consensus.committee.seats.map((seat) => seat.nodeId);
     const targets = to === 'all' ? this.#world.ids : to === 'members' ? members : [to];

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { campaign } from './campaign.ts';
+import { campaign, runSeed } from './campaign.ts';
 import { firstNotice, MUTANTS } from './mutants.ts';
-import { simulate } from './world.ts';
 
 const SEEDS = 2_000;
 const WALL_MS = 150_000;
 const MUTANT_SEEDS = 1_500;
 
-test('no seed finds a fork, a contradicted vote, a lost transaction or a stall', () => {
+test('no seed finds a fork, a contradicted vote, a lost transaction or a stall', async () => {
   const startedMs = Date.now();
-  const { seeds, failures, virtualHours, counters } = campaign(1, SEEDS, startedMs + WALL_MS);
+  const { seeds, failures, virtualHours, counters } = await campaign(1, SEEDS, startedMs + WALL_MS);
   console.log(
     `seeds ${seeds} of ${SEEDS}, virtual hours ${virtualHours.toFixed(1)} in ${((Date.now() - startedMs) / 1_000).toFixed(0)} s, violations ${failures.length}`,
   );
@@ -53,13 +52,22 @@ test('no seed finds a fork, a contradicted vote, a lost transaction or a stall',
     'invalid blocks refused',
     'votes nullify',
     'votes finalize',
+    // Of the seeds with real nodes.
+    'audits',
+    'torn logs',
+    'rotten ledgers',
+    'damaged ledgers refused',
   ]) {
     assert((counters.get(name) ?? 0) > 0, `never happened: ${name}`);
   }
 });
 
-test('a seed replays exactly', () => {
-  for (const seed of [3, 17, 99]) assert.equal(simulate(seed).fingerprint, simulate(seed).fingerprint);
+test('a seed replays exactly, of the model and of real nodes', async () => {
+  for (const seed of [3, 17, 99, 300]) {
+    const [once, again] = [await runSeed(seed), await runSeed(seed)];
+    assert.equal(once.fingerprint, again.fingerprint);
+    assert.deepEqual(once.counters, again.counters);
+  }
 });
 
 for (const mutant of MUTANTS) {

@@ -5,7 +5,8 @@ import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { NodeId } from '../../ledger/ids.ts';
 import { Agenda } from './agenda.ts';
 import { ByzantineNode, type ByzantineSurroundings } from './byzantine.ts';
-import { MOCK_KEYS, realKeys } from './keys.ts';
+import { harm } from './harm.ts';
+import { MOCK_KEYS } from './keys.ts';
 import { Links } from './links.ts';
 import { ModelChain } from './model-chain.ts';
 import { MODEL_CHAIN, seatsOf } from './model-committee.ts';
@@ -15,7 +16,7 @@ import { type Mutation, type NodeSurroundings, SimulatedNode } from './simulated
 
 /**
  * One simulated network: the real consensus on virtual time, links, disks and faults, with signatures modelled as
- * unforgeable hashes (or real ones). Everything follows from the seed.
+ * unforgeable hashes. Everything follows from the seed.
  */
 
 export interface Outcome {
@@ -37,8 +38,6 @@ export interface Outcome {
 export interface SimulateOptions {
   readonly mutation?: Mutation;
   readonly consensus?: typeof Consensus;
-  /** Real ECDSA instead of the model of it. */
-  readonly realSignatures?: boolean;
   /** Kinds of faults that are left out: for shrinking. */
   readonly without?: ReadonlySet<Fault>;
 }
@@ -49,7 +48,7 @@ const HEAL_MS = 60_000;
 const QUIET_MS = 8_000;
 
 export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
-  const keys = options.realSignatures === true ? realKeys() : MOCK_KEYS;
+  const keys = MOCK_KEYS;
   const dice = diceOf(seed);
   const shape = shapeOf(dice, options.without ?? new Set());
   const ids = Array.from({ length: shape.members + shape.followers }, (_, i) => keys.nodeId(i));
@@ -91,6 +90,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     dice: dice.faults,
     ids,
     agenda,
+    nowMs: () => agenda.nowMs,
     committee: (epoch) => world.committees.get(epoch),
     acknowledged: () => observer.acknowledged.values().next().value,
     post: (from, to, bytes) => links.post(from, to, bytes),
@@ -181,49 +181,4 @@ function work(world: NodeSurroundings, honest: readonly SimulatedNode[], submitt
     agenda.at(agenda.nowMs + restMs, submit);
   };
   agenda.at(10, submit);
-}
-
-/** Every second: crashes, restarts, what befalls disks, links, clocks and machines, power cuts, partitions. */
-function harm(
-  world: NodeSurroundings,
-  honest: readonly SimulatedNode[],
-  forgetful: ReadonlySet<NodeId>,
-): void {
-  const { agenda, dice, ids, links, observer, shape } = world;
-  const suffered = new Set<NodeId>();
-  const tick = (): void => {
-    if (links.healed) return;
-    for (const node of honest) {
-      if (shape.misfortune === 'old backup' && forgetful.has(node.id) && dice.faults.chance(0.1))
-        node.disk.backUp();
-      if (node.up && dice.faults.chance(shape.crashes)) node.crash();
-      else if (!node.up && dice.faults.chance(0.4)) {
-        if (forgetful.has(node.id) && !suffered.has(node.id)) {
-          suffered.add(node.id);
-          node.suffer(shape.misfortune);
-        }
-        node.restart();
-      }
-      if (shape.skewMaxMs > 0 && dice.faults.chance(0.02))
-        node.clock.set(dice.faults.whole(-shape.skewMaxMs, shape.skewMaxMs));
-      if (node.up && dice.faults.chance(shape.suspends)) node.suspend(dice.faults.whole(300, 9_000));
-      if (dice.faults.chance(shape.fullDisks)) node.fillDisk(dice.faults.whole(500, 6_000));
-    }
-    if (dice.faults.chance(shape.clogs))
-      links.clog(dice.faults.pick(ids), dice.faults.pick(ids), dice.faults.whole(200, 5_000));
-    if (dice.faults.chance(shape.powerCuts)) {
-      for (const node of honest) if (node.up) node.crash();
-      observer.count('power cuts');
-    }
-    if (!links.isSplit && dice.faults.chance(shape.partitions)) {
-      if (shape.lonely) observer.count('nodes cut off');
-      links.split(
-        shape.lonely
-          ? new Map([[dice.faults.pick(ids), 1]])
-          : new Map(ids.map((id) => [id, dice.faults.whole(0, 1)])),
-      );
-    } else if (links.isSplit && dice.faults.chance(0.3)) links.join();
-    agenda.at(agenda.nowMs + 1_000, tick);
-  };
-  agenda.at(1_000, tick);
 }

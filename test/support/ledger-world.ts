@@ -234,20 +234,28 @@ export class LedgerWorld {
 
   /** claimed − (balances + escrow + collateral + burned), summed from the rows: zero, or money was made or lost. */
   imbalance(): bigint {
-    let balances = 0n;
-    let escrow = 0n;
-    let collateral = 0n;
-    for (const [key, row] of this.rows) {
-      if (key.startsWith('account/')) balances += decode(ACCOUNTS.codec, row, 'account').balanceGrains;
-      if (key.startsWith('contract/')) {
-        const contract = decode(CONTRACTS.codec, row, 'contract');
-        escrow += contract.escrowGrains;
-        collateral += contract.collateralGrains;
-      }
-      if (key.startsWith('seat/')) collateral += decode(SEATS.codec, row, 'seat').bondGrains;
-    }
-    const supply = supplyOf(this.state);
-    if (escrow !== supply.escrowGrains || collateral !== supply.collateralGrains) return -1n;
-    return supply.claimedGrains - balances - escrow - collateral - supply.burnedGrains;
+    return imbalanceOf(this.rows, this.state);
   }
+}
+
+/** What `LedgerWorld.imbalance` says, of any rows and the state that they are. */
+export function imbalanceOf(
+  rows: Iterable<readonly [key: string, row: Uint8Array]>,
+  state: StateReader,
+): bigint {
+  let balances = 0n;
+  let escrow = 0n;
+  let collateral = 0n;
+  for (const [key, row] of rows) {
+    if (key.startsWith('account/')) balances += decode(ACCOUNTS.codec, row, 'account').balanceGrains;
+    if (key.startsWith('contract/')) {
+      const contract = decode(CONTRACTS.codec, row, 'contract');
+      escrow += contract.escrowGrains;
+      collateral += contract.collateralGrains;
+    }
+    if (key.startsWith('seat/')) collateral += decode(SEATS.codec, row, 'seat').bondGrains;
+  }
+  const supply = supplyOf(state);
+  if (escrow !== supply.escrowGrains || collateral !== supply.collateralGrains) return -1n;
+  return supply.claimedGrains - balances - escrow - collateral - supply.burnedGrains;
 }

@@ -1,0 +1,292 @@
+import { EventEmitter } from 'node:events';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { pino } from 'pino';
+import type { Vote } from '../../../ledger/consensus/votes.ts';
+import { LedgerError } from '../../../ledger/errors.ts';
+import type { Genesis } from '../../../ledger/genesis.ts';
+import type { NodeId } from '../../../ledger/ids.ts';
+import { NodeError } from '../../../node/errors.ts';
+import { Chain, type FinalBlock } from '../../../node/ledger/chain.ts';
+import { ledgerLocation } from '../../../node/ledger/ledger-database.ts';
+import { LedgerNode } from '../../../node/ledger/ledger-node.ts';
+import { verifyPacked } from '../../../node/ledger/signature-batch.ts';
+import { VerifyPool } from '../../../node/ledger/verify-pool.ts';
+import type { Person } from '../../support/ledger-world.ts';
+import type { Agenda } from '../agenda.ts';
+import { NodeClock } from '../clock.ts';
+import type { Mortal } from '../harm.ts';
+import type { Observer } from '../observer.ts';
+import type { Dice, Shape } from '../shape.ts';
+import { FaultyLog } from './faulty-log.ts';
+import { MemoryNetwork, type Switchboard } from './memory-network.ts';
+import type { Life, VirtualTime } from './virtual-time.ts';
+
+/** A whole real node, LevelDB and vote log included, that can be killed at any moment and started again on what is left. */
+
+const SLOW_SYNC_MS = 1_000;
+
+export interface RealSurroundings {
+  readonly time: VirtualTime;
+  readonly agenda: Agenda;
+  readonly dice: Dice;
+  readonly shape: Shape;
+  readonly observer: Observer;
+  readonly switchboard: Switchboard;
+  readonly genesis: Genesis;
+  readonly seeds: readonly NodeId[];
+  readonly healed: () => boolean;
+  isHonest(id: NodeId): boolean;
+  /** Blocks became final at a node. */
+  final(node: RealNode, blocks: readonly FinalBlock[]): void;
+  accuse(first: Vote, second: Vote): void;
+}
+
+/** Verifies at once what a thread would verify. */
+class InlineWorker extends EventEmitter {
+  ref(): void {}
+  unref(): void {}
+  postMessage(packed: Uint8Array): void {
+    queueMicrotask(() => this.emit('message', verifyPacked(packed)));
+  }
+  async terminate(): Promise<number> {
+    return 0;
+  }
+}
+
+export class RealNode implements Mortal {
+  readonly id: NodeId;
+  readonly clock: NodeClock;
+  readonly folder: string;
+  up = false;
+  #chain: Chain | undefined;
+  #ledger: LedgerNode | undefined;
+  readonly #person: Person;
+  readonly #world: RealSurroundings;
+  readonly #log: FaultyLog;
+  #life: Life | undefined;
+  #fullUntilMs = 0;
+  /** A disk of this life failed: its node must end itself. */
+  #diskFailed = false;
+  #hasBackup = false;
+  /** What must still be there after a crash. */
+  #durableHeight = 0;
+
+  constructor(person: Person, folder: string, world: RealSurroundings) {
+    this.#person = person;
+    this.id = person.nodeId;
+    this.folder = folder;
+    this.#world = world;
+    this.clock = new NodeClock(world.agenda);
+    this.#log = new FaultyLog({
+      path: join(folder, 'consensus.log'),
+      dice: world.dice.disk,
+      sync: () => this.#syncFate(),
+      isFull: () => this.#isFull,
+      failed: () => {
+        this.#diskFailed = true;
+        world.observer.count(this.#isFull ? 'syncs without room' : 'failed syncs');
+      },
+    });
+    this.#begin();
+  }
+
+  get chain(): Chain | undefined {
+    return this.#ledger === undefined ? undefined : this.#chain;
+  }
+
+  get #isFull(): boolean {
+    return !this.#world.healed() && this.#world.agenda.nowMs < this.#fullUntilMs;
+  }
+
+  #syncFate(): { ms: number; fails: boolean } {
+    const { dice, shape, healed, agenda } = this.#world;
+    const ms =
+      dice.disk.whole(1, shape.syncMaxMs) * (dice.disk.chance(shape.slowSyncs) && !healed() ? 40 : 1);
+    const fails = dice.disk.chance(shape.failedSyncs) && !healed();
+    // The worst moment to die: between saying a thing and having it on disk.
+    const life = this.#life;
+    if (dice.disk.chance(shape.crashes * (ms > SLOW_SYNC_MS ? 2 : 0.05)))
+      agenda.at(agenda.nowMs + dice.disk.whole(0, ms), () => {
+        if (this.#life === life && this.up && !healed()) this.crash();
+      });
+    return { ms, fails };
+  }
+
+  restart(): void {
+    const { dice, healed, shape } = this.#world;
+    // Who alone decides and forgets everything has nobody to ask.
+    if (!healed() && shape.members > 1 && dice.faults.chance(shape.rottenLedgers)) this.#rotLedger();
+    this.#begin();
+  }
+
+  #begin(): void {
+    const { agenda, observer, time } = this.#world;
+    const life: Life = { clock: this.clock, ended: false, asleepUntilMs: 0 };
+    this.#life = life;
+    this.#diskFailed = false;
+    this.up = true;
+    observer.count('starts');
+    const start = (): void => {
+      this.#start(life).catch((error: unknown) => this.#failed(life, error));
+    };
+    // Never while it is being killed, as in a power cut.
+    agenda.at(agenda.nowMs, () => time.enter(life, start));
+  }
+
+  async #start(life: Life): Promise<void> {
+    const { time, agenda, observer, switchboard, genesis, seeds, isHonest } = this.#world;
+    const pool = new VerifyPool({ start: () => new InlineWorker() as unknown as Worker });
+    const chain = await Chain.open(this.folder, genesis, pool);
+    this.#chain = chain;
+    this.#leaveNoRoom(chain);
+    if (chain.final.height < this.#durableHeight)
+      observer.violate(
+        `block ${this.#durableHeight} was final, after a crash only ${chain.final.height} are`,
+      );
+    const { id, folder } = this;
+    const network = new MemoryNetwork({ id, life, time, agenda, switchboard, observer, seeds, isHonest });
+    const { nodeSecret } = this.#person;
+    const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
+    const options = {
+      chain,
+      network: network.asNetwork,
+      folder,
+      nodeId: id,
+      nodeSecret,
+      logger,
+      snapshotBehind: 0,
+    };
+    const ledger = await LedgerNode.open(options);
+    this.#ledger = ledger;
+    ledger.onFinal((blocks) => {
+      this.#durableHeight = chain.final.height;
+      this.#world.final(this, blocks);
+    });
+    ledger.onEvidence((first, second) => this.#world.accuse(first, second));
+  }
+
+  /** Batches fail while the disk is full. */
+  #leaveNoRoom({ store: { database } }: Chain): void {
+    const batch = database.batch.bind(database) as () => { write(): Promise<void> };
+    Object.assign(database, {
+      batch: () => {
+        const made = batch();
+        if (!this.#isFull) return made;
+        this.#diskFailed = true;
+        this.#world.observer.count('commits without room');
+        return Object.assign(made, { write: () => Promise.reject(new Error('ENOSPC: simulated')) });
+      },
+    });
+  }
+
+  #failed(life: Life, error: unknown): void {
+    if (this.#life !== life || life.ended) return;
+    this.crash();
+    if (this.#diskFailed) return;
+    if (!(error instanceof NodeError) || error.code !== 'data-damaged')
+      return this.#world.observer.violate(`a node does not start: ${(error as Error).stack}`);
+    // What the message says: away with what is damaged.
+    const isLog = error.message.includes('consensus.log');
+    this.#world.observer.count(isLog ? 'damaged logs refused' : 'damaged ledgers refused');
+    if (isLog) rmSync(join(this.folder, 'consensus.log'));
+    else {
+      rmSync(ledgerLocation(this.folder), { recursive: true });
+      this.#durableHeight = 0;
+    }
+  }
+
+  /** After everything it was told: whether it stopped, and may. */
+  look(): void {
+    const reason = this.#ledger?.haltReason;
+    if (reason === undefined) return;
+    if (this.#diskFailed) this.crash();
+    else this.#world.observer.violate(`a node halted: ${reason}`);
+  }
+
+  submit(bytes: Uint8Array): void {
+    const [life, ledger] = [this.#life, this.#ledger];
+    if (!this.up || life === undefined || ledger === undefined) return;
+    this.#world.time.enter(life, () => {
+      try {
+        ledger.submit(bytes);
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        this.#world.observer.count(`refused: ${error.code}`);
+      }
+    });
+  }
+
+  crash(): void {
+    const { time, switchboard, observer } = this.#world;
+    const chain = this.#chain;
+    if (this.#life !== undefined) this.#life.ended = true;
+    this.up = false;
+    this.#chain = undefined;
+    this.#ledger = undefined;
+    switchboard.remove(this.id);
+    observer.count('crashes');
+    time.outside(() => {
+      if (this.#log.crash()) observer.count('torn logs');
+      void chain?.close();
+    });
+  }
+
+  backUp(): void {
+    rmSync(`${this.folder}.backup`, { recursive: true, force: true });
+    cpSync(this.folder, `${this.folder}.backup`, { recursive: true });
+    this.#hasBackup = true;
+  }
+
+  suffer(misfortune: Shape['misfortune']): void {
+    const { observer } = this.#world;
+    if (misfortune === 'lost log') {
+      rmSync(join(this.folder, 'consensus.log'), { force: true });
+      observer.count('logs lost');
+    } else if (misfortune === 'bit rot') {
+      if (this.#rot(join(this.folder, 'consensus.log'))) {
+        observer.setBack.add(this.id);
+        observer.count('rotten logs');
+      }
+    } else if (this.#hasBackup) {
+      rmSync(this.folder, { recursive: true });
+      cpSync(`${this.folder}.backup`, this.folder, { recursive: true });
+      this.#durableHeight = 0;
+      observer.setBack.add(this.id);
+      observer.count('backups restored');
+    }
+  }
+
+  /** A bit of the stored ledger turns over while the node is down. */
+  #rotLedger(): void {
+    const location = ledgerLocation(this.folder);
+    if (!existsSync(location)) return;
+    const files = readdirSync(location)
+      .filter((name) => /^(MANIFEST-|\d+\.)/.test(name))
+      .sort();
+    if (files.length > 0 && this.#rot(join(location, this.#world.dice.faults.pick(files))))
+      this.#world.observer.count('rotten ledgers');
+  }
+
+  /** False for a file without content. */
+  #rot(path: string): boolean {
+    const { faults } = this.#world.dice;
+    const bytes = readFileSync(path);
+    if (bytes.length === 0) return false;
+    const at = faults.whole(0, bytes.length - 1);
+    bytes[at] = (bytes[at] as number) ^ (1 << faults.whole(0, 7));
+    writeFileSync(path, bytes);
+    return true;
+  }
+
+  suspend(forMs: number): void {
+    if (this.#life !== undefined) this.#life.asleepUntilMs = this.#world.agenda.nowMs + forMs;
+    this.#world.observer.count('suspends');
+  }
+
+  fillDisk(forMs: number): void {
+    this.#fullUntilMs = this.#world.agenda.nowMs + forMs;
+    this.#world.observer.count('full disks');
+  }
+}
