@@ -12,6 +12,13 @@ export class Budget {
     this.#atMs = nowMs;
   }
 
+  /** Takes `amount` when so much is left; otherwise takes nothing. */
+  affords(amount: number, nowMs: number): boolean {
+    if (this.spend(amount, nowMs) === 0) return true;
+    this.#left += amount;
+    return false;
+  }
+
   /** Takes `amount`, into debt if need be. Gives the milliseconds until nothing is owed; 0 within the budget. */
   spend(amount: number, nowMs: number): number {
     const earned = (Math.max(0, nowMs - this.#atMs) * this.#perSecond) / 1_000;

@@ -3,7 +3,8 @@ import { NetworkError } from './network-error.ts';
 
 /** The connections to one peer that carry one large exchange at a time, so that those never delay small requests. */
 
-const CONNECTIONS_MAX = 4;
+/** Either end keeps to it. */
+export const CONNECTIONS_MAX = 4;
 const WAITING_MAX = 256;
 const IDLE_MS = 30_000;
 

@@ -101,11 +101,11 @@ export async function sayHello(channel: Channel, self: Identity, purpose: Purpos
   return peer;
 }
 
-/** The listening side. `admit` says who may come in. Throws NetworkError `bad-hello` or `refused`. */
+/** The listening side. `admit` says who may come in, before anything is proven. Throws NetworkError `bad-hello` or `refused`. */
 export async function answerHello(
   channel: Channel,
   self: Identity,
-  admit: (peer: NodeId) => boolean,
+  admit: (peer: NodeId, purpose: Purpose) => boolean,
 ): Promise<{ peer: NodeId; purpose: Purpose }> {
   const exporter = exporterOf(channel);
   const deadlineMs = performance.now() + HELLO_MS;
@@ -121,8 +121,9 @@ export async function answerHello(
   if (!equalBytes(hello.subarray(4, 36), idBytes(self.chainId)))
     return refuse(STATUS['wrong-chain'], 'the other node belongs to another network');
   const peer = keyId<NodeId>(hello.subarray(37, 70));
+  const purpose = purposeByte === 1 ? 'link' : 'bulk';
   // A node that dials itself gets its answer, and knows by it to stop.
-  if (peer !== self.nodeId && !admit(peer))
+  if (peer !== self.nodeId && !admit(peer, purpose))
     return refuse(STATUS['not-admitted'], 'the other node is not admitted');
   channel.stream.write(
     concat(
@@ -136,7 +137,7 @@ export async function answerHello(
     throw new NetworkError('bad-hello', 'the other node could not prove its key');
   }
   if (peer === self.nodeId) throw new NetworkError('self', 'this is the node itself');
-  return { peer, purpose: purposeByte === 1 ? 'link' : 'bulk' };
+  return { peer, purpose };
 }
 
 /** The identity of a node key. */

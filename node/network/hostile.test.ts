@@ -106,10 +106,19 @@ test('a hello that was forged, replayed, reflected or signed for the other role 
 test('a hello that trickles in is cut off at its deadline, however lively the trickle', async () => {
   const victim = await node('patient');
   const socket = await rawConnection(victim.address);
+  // The same before TLS has begun: the head of a record that never comes to its end.
+  const bare = connectTcp({ port: Number(victim.address.split(':')[1]), host: '127.0.0.1' });
+  bare.on('error', () => undefined);
+  bare.write(Uint8Array.of(22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3));
   const hello = Buffer.from(firstWords('slow'));
   let at = 0;
-  const trickle = setInterval(() => socket.write(hello.subarray(at % 60, (at++ % 60) + 1)), 200);
+  const trickle = setInterval(() => {
+    socket.write(hello.subarray(at % 60, (at++ % 60) + 1));
+    bare.write(Uint8Array.of(1));
+  }, 200);
   await closed(socket, 9_000);
+  bare.resume();
+  await until(() => bare.closed, 4_000, 'the half handshake to be cut off');
   clearInterval(trickle);
   assert.equal(victim.peers().length, 0);
 });
@@ -144,8 +153,33 @@ test('one address has so many unannounced connections and no more; they are let 
   const other = from('127.0.0.2', 5);
   await until(() => door.waiting === 53, 2_000, 'another address to be let in');
   assert.equal(closedOf(other), 0);
-  for (const socket of [...crowd, ...other]) socket.destroy();
+  // Nor do many addresses together keep it out: who waited longest where most come from gives way.
+  const more = [...from('127.0.0.3', 48), ...from('127.0.0.4', 48)];
+  await until(
+    () => door.waiting === 128 && closedOf(more) + closedOf(crowd) === 22 + 21,
+    2_000,
+    'a full door',
+  );
+  const honest = from('127.0.0.5', 1);
+  await until(() => closedOf(more) + closedOf(crowd) === 22 + 22, 2_000, 'one to give way');
+  assert.equal(door.waiting, 128);
+  assert.equal(closedOf([...honest, ...other]), 0);
+  for (const socket of [...crowd, ...other, ...more, ...honest]) socket.destroy();
   await until(() => door.waiting === 0, 2_000, 'the places to be free again');
+  // Coming and going at once is bounded too: each handshake costs this node more than it costs the other end.
+  let refused = 0;
+  for (let round = 1; refused === 0 && round < 20; round++) {
+    const coming = from('127.0.0.6', 40);
+    await until(() => closedOf(coming) + door.waiting === 40, 2_000, 'all to be let in or refused');
+    refused = closedOf(coming);
+    assert(round > 6 || refused === 0, `${refused} were refused in round ${round}`);
+    for (const socket of coming) socket.destroy();
+    await until(() => door.waiting === 0, 2_000, 'the places to be free again');
+  }
+  assert(refused > 0, 'one address may come and go for ever');
+  const still = from('127.0.0.7', 1);
+  await until(() => door.waiting === 1, 2_000, 'another address to come in');
+  for (const socket of still) socket.destroy();
   const secured = await rawConnection(door.address);
   await until(() => door.waiting === 1, 2_000, 'the connection to be counted');
   secured.destroy();
@@ -194,6 +228,7 @@ test('a link over a connection that has ended already ends too, and is said to b
     purpose: 'link',
     handlers: new Map(),
     gate: () => undefined,
+    roomFor: () => true,
     onClose: (link) => lost.push(link),
   });
   await until(() => lost.length > 0, 2_000, 'the link to be said lost');
@@ -209,6 +244,23 @@ test('peers that leave right after their hello leave no link behind', async () =
     ),
   );
   await until(() => victim.peers().length === 0, 5_000, 'the links to be gone');
+});
+
+test('one peer holds a few bulk connections; the newest count, and others are served beside them', async () => {
+  const victim = await node('busy');
+  const sockets: TLSSocket[] = [];
+  for (let i = 0; i < 12; i++) sockets.push(await authenticated('hoarder', victim.address, 'bulk'));
+  for (const socket of sockets) socket.on('error', () => undefined).resume();
+  await until(
+    () => sockets.filter((socket) => socket.closed).length === 8,
+    5_000,
+    'the surplus to be closed',
+  );
+  assert(sockets.slice(8).every((socket) => !socket.closed));
+  const other = await authenticated('other', victim.address, 'bulk');
+  other.write(frame(2, 1, 16, Uint8Array.of(5)));
+  assert.equal((await nextBytes(other)).at(-1), 5);
+  for (const socket of [...sockets, other]) socket.destroy();
 });
 
 test('a peer that asks for much and reads nothing is refused, not dropped and not paid for in memory', async () => {

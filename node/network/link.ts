@@ -19,8 +19,11 @@ const COPIED_BYTES_MAX = 4_096;
 /** Messages of a peer that are worked on at once; more are answered `overloaded`. A bulk connection carries one exchange. */
 const INBOUND_MAX = { link: 256, bulk: 2 } as const;
 const OUTBOUND_MAX = 4_096;
-/** Unsent bytes after which no gossip is queued and no request served, and after which a peer is dropped. */
-const BACKLOG_BYTES = 8 * 1_048_576;
+/** Unsent bytes after which no gossip is queued and no request answered: on a bulk connection, more than one answer. */
+const BACKLOG_BYTES = { link: 8 * 1_048_576, bulk: 2 * 1_048_576 } as const;
+/** From so many unsent bytes on, those of all other connections count too. */
+const BACKLOG_SMALL_BYTES = 131_072;
+/** Unsent bytes after which a peer is dropped. */
 const BACKLOG_DROP_BYTES = 32 * 1_048_576;
 /** What one peer may send in the long run; beyond it, its connection is read more slowly. */
 const MESSAGES_PER_SECOND = 20_000;
@@ -34,6 +37,8 @@ const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
 
 const TYPE = { notify: 1, request: 2, reply: 3, error: 4, ping: 5, pong: 6 } as const;
+
+const OVERLOADED = Buffer.from('{"code":"overloaded","message":"too many requests at once"}');
 
 export interface Handler {
   readonly bodyBytesMax: number;
@@ -71,6 +76,7 @@ export class Link {
   readonly #stream: Duplex;
   readonly #handlers: ReadonlyMap<number, Handler>;
   readonly #gate: Gate;
+  readonly #roomFor: (link: Link) => boolean;
   readonly #waiting = new Map<number, Waiting>();
   readonly #pinger: NodeJS.Timeout;
   readonly #purpose: Purpose;
@@ -96,6 +102,8 @@ export class Link {
       purpose: Purpose;
       handlers: ReadonlyMap<number, Handler>;
       gate: Gate;
+      /** Whether this link may have more bytes unsent, considering those of all others. */
+      roomFor(link: Link): boolean;
       onClose(link: Link): void;
     },
   ) {
@@ -107,6 +115,7 @@ export class Link {
     this.#stream = stream;
     this.#handlers = options.handlers;
     this.#gate = options.gate;
+    this.#roomFor = options.roomFor;
     this.address = channel.address;
     stream.on('error', () => stream.destroy());
     const ended = (): void => {
@@ -135,6 +144,19 @@ export class Link {
 
   get bytesOut(): number {
     return this.#channel.bytesOut;
+  }
+
+  /** Bytes that the other end has not taken yet. */
+  get unsentBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  get #crowded(): boolean {
+    return this.unsentBytes >= BACKLOG_SMALL_BYTES && !this.#roomFor(this);
+  }
+
+  get #full(): boolean {
+    return this.unsentBytes >= BACKLOG_BYTES[this.#purpose] || this.#crowded;
   }
 
   /** 32 bytes that both ends of this connection know and nobody else, another for each `label` (RFC 8446 §7.5). */
@@ -198,7 +220,7 @@ export class Link {
     if (body.length > BODY_BYTES_MAX)
       throw new NetworkError('too-large', 'the message is too large for a frame');
     this.#usedMs = performance.now();
-    if (this.#stream.writableLength < BACKLOG_BYTES) this.#write(TYPE.notify, 0, kind, body);
+    if (!this.#full) this.#write(TYPE.notify, 0, kind, body);
   }
 
   /** Throws NetworkError `timeout`, `closed`, `overloaded`, `too-large` or `remote`. */
@@ -207,7 +229,7 @@ export class Link {
       return Promise.reject(new NetworkError('closed', 'the connection to the other node closed'));
     if (body.length > BODY_BYTES_MAX)
       return Promise.reject(new NetworkError('too-large', 'the request is too large for a frame'));
-    if (this.#waiting.size >= OUTBOUND_MAX || this.#stream.writableLength >= BACKLOG_BYTES)
+    if (this.#waiting.size >= OUTBOUND_MAX || this.#full)
       return Promise.reject(new NetworkError('overloaded', 'too many requests to this node are open'));
     this.#usedMs = performance.now();
     const id = this.#nextId;
@@ -254,7 +276,7 @@ export class Link {
     switch (type) {
       case TYPE.ping:
         this.#charge(0);
-        if (this.#stream.writableLength < BACKLOG_BYTES) this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
+        if (!this.#full) this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
         return;
       case TYPE.pong:
         this.roundTripMs = performance.now() - this.#pingSentMs;
@@ -294,8 +316,7 @@ export class Link {
       if (id !== undefined) this.#messageBudget.spend(REFUSED_MESSAGES, performance.now());
       answer(TYPE.error, reason);
     };
-    if (this.#inbound >= INBOUND_MAX[this.#purpose] || this.#stream.writableLength >= BACKLOG_BYTES)
-      return refuse(Buffer.from('{"code":"overloaded","message":"too many requests at once"}'));
+    if (this.#inbound >= INBOUND_MAX[this.#purpose] || this.#full) return refuse(OVERLOADED);
     this.#inbound++;
     this.#usedMs = performance.now();
     try {
@@ -304,7 +325,10 @@ export class Link {
       const reply = (await handler.handle(this.peer, body, this)) ?? new Uint8Array(0);
       if (reply.length > BODY_BYTES_MAX)
         throw new NetworkError('too-large', 'the answer is too large for a frame');
-      answer(TYPE.reply, reply);
+      // Others may have been worked out meanwhile.
+      const fits = this.unsentBytes + reply.length <= BACKLOG_DROP_BYTES && !this.#crowded;
+      if (fits) answer(TYPE.reply, reply);
+      else refuse(OVERLOADED);
     } catch (error) {
       refuse(errorBody(error));
     } finally {

@@ -3,12 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
 import { Budget } from './budget.ts';
-import { BulkPool } from './bulk-pool.ts';
+import { BulkPool, CONNECTIONS_MAX } from './bulk-pool.ts';
 import { selfSignedCertificate } from './certificate.ts';
 import type { Channel } from './channel.ts';
 import { dial } from './dial.ts';
 import { Directory, type RecordStore } from './directory.ts';
 import { type Door, openDoor } from './door.ts';
+import { placeFor } from './fair-share.ts';
 import { answerHello, type Identity, identityOf, type Purpose } from './hello.ts';
 import { KIND } from './kinds.ts';
 import { BODY_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
@@ -21,7 +22,10 @@ const PEERS_MAX = 64;
 /** Of these, places that strangers cannot take. */
 const PREFERRED_PLACES = 16;
 const BULK_INBOUND_MAX = 128;
+const BULK_PREFERRED_PLACES = 32;
 const BULK_POOLS_MAX = 256;
+/** Answers that were not yet sent, of all connections; beyond, strangers are asked to come back. */
+const UNSENT_BYTES_MAX = 256 * 1_048_576;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 const REQUEST_MS = 10_000;
@@ -87,6 +91,10 @@ export class Network {
   #door: Door | undefined;
   #gate: Gate = () => undefined;
   #prefers: (peer: NodeId) => boolean = () => false;
+  readonly #roomFor = (link: Link): boolean =>
+    this.#prefers(link.peer) ||
+    [...this.#links.values(), ...this.#inboundBulk].reduce((sum, { unsentBytes }) => sum + unsentBytes, 0) <
+      UNSENT_BYTES_MAX;
   readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
 
   private constructor(options: NetworkOptions) {
@@ -239,18 +247,18 @@ export class Network {
 
   async #welcome(channel: Channel): Promise<void> {
     try {
-      const { peer, purpose } = await answerHello(channel, this.#self, (id) => this.#hasRoom(id));
-      if (this.#abort.signal.aborted || this.isShunned(peer)) channel.stream.destroy();
-      else if (purpose === 'link') {
-        if (!this.#hasRoom(peer)) channel.stream.destroy();
-        else {
-          if (this.#links.size >= PEERS_MAX && !this.#links.has(peer)) this.#strangers()[0]?.close();
-          this.#adopt(channel, peer, false);
-        }
-      } else if (this.#inboundBulk.size < BULK_INBOUND_MAX) {
-        const link = this.#link(channel, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
-        this.#inboundBulk.add(link);
-      } else channel.stream.destroy();
+      const { address } = channel;
+      const { peer, purpose } = await answerHello(
+        channel,
+        this.#self,
+        (id, wanted) => this.#placeFor(id, wanted, address) !== undefined,
+      );
+      const place = this.#abort.signal.aborted ? undefined : this.#placeFor(peer, purpose, address);
+      if (place === undefined) return void channel.stream.destroy();
+      if (place !== 'free') place.close();
+      if (purpose === 'link') return void this.#adopt(channel, peer, false);
+      const link = this.#link(channel, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
+      this.#inboundBulk.add(link);
     } catch (error) {
       this.#logger.debug(
         { address: channel.address, reason: (error as Error).message },
@@ -260,19 +268,24 @@ export class Network {
     }
   }
 
-  /** Some places are only for peers that this node prefers: strangers can be made by the thousand. */
-  #hasRoom(peer: NodeId): boolean {
-    if (this.isShunned(peer)) return false;
-    if (this.#links.has(peer)) return true;
-    if (this.#links.size < PEERS_MAX - PREFERRED_PLACES) return true;
-    return this.#prefers(peer) && (this.#links.size < PEERS_MAX || this.#strangers().length > 0);
-  }
-
-  /** Links that others opened and that this node could do without, the one idle longest first. */
-  #strangers(): readonly Link[] {
-    return [...this.#links.values()]
-      .filter((link) => !link.outbound && !this.#seeds.has(link.peer) && !this.#prefers(link.peer))
-      .sort((a, b) => a.usedMs - b.usedMs);
+  /** Whether a peer may come in: to a free place, or to that of a connection which gives way. */
+  #placeFor(peer: NodeId, purpose: Purpose, address: string): 'free' | Link | undefined {
+    if (this.isShunned(peer)) return undefined;
+    const newcomer = { address, preferred: this.#prefers(peer) };
+    if (purpose === 'link') {
+      if (this.#links.has(peer)) return 'free';
+      const held = [...this.#links.values()];
+      const strangers = held.filter(
+        (link) => !link.outbound && !this.#seeds.has(link.peer) && !this.#prefers(link.peer),
+      );
+      return placeFor(newcomer, PEERS_MAX - held.length, PREFERRED_PLACES, strangers);
+    }
+    const held = [...this.#inboundBulk];
+    // An honest peer has no more but when it restarted, and then it has left the first behind.
+    const own = held.filter((link) => link.peer === peer);
+    if (own.length >= CONNECTIONS_MAX) return own[0];
+    const strangers = held.filter((link) => !link.busy && !this.#prefers(link.peer));
+    return placeFor(newcomer, BULK_INBOUND_MAX - held.length, BULK_PREFERRED_PLACES, strangers);
   }
 
   #link(
@@ -288,6 +301,7 @@ export class Network {
       purpose,
       handlers: this.#handlers,
       gate: this.#gated,
+      roomFor: this.#roomFor,
       onClose,
     });
   }
@@ -373,7 +387,8 @@ export class Network {
     if (open !== undefined) return open;
     const attempt = this.#dialPeer(peer, 'link')
       .then((channel) => {
-        if (!this.#hasRoom(peer)) this.#makeRoom();
+        const places = PEERS_MAX - (this.#prefers(peer) ? 0 : PREFERRED_PLACES);
+        if (this.#links.size >= places && !this.#links.has(peer)) this.#makeRoom();
         return this.#adopt(channel, peer, true);
       })
       .finally(() => this.#dialing.delete(peer));

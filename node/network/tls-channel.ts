@@ -47,7 +47,9 @@ export class TlsChannel implements Channel {
   }
 
   get address(): string {
-    return `${this.stream.remoteAddress ?? '?'}:${this.stream.remotePort ?? 0}`;
+    const { remoteAddress = '?', remotePort = 0 } = this.stream;
+    const host = remoteAddress.replace(/%.*$/, '');
+    return host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}`;
   }
 
   get bytesIn(): number {

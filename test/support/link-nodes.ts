@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { ChainId } from '../../ledger/ids.ts';
-import { type Identity, identityOf, sayHello } from '../../node/network/hello.ts';
+import { type Identity, identityOf, type Purpose, sayHello } from '../../node/network/hello.ts';
 import { Network } from '../../node/network/network.ts';
 import { TlsChannel } from '../../node/network/tls-channel.ts';
 import { until } from './until.ts';
@@ -49,9 +49,13 @@ export function rawConnection(address: string): Promise<TLSSocket> {
 }
 
 /** A connection that has said a proper hello, and from then on does what the test wants. */
-export async function authenticated(name: string, address: string): Promise<TLSSocket> {
+export async function authenticated(
+  name: string,
+  address: string,
+  purpose: Purpose = 'link',
+): Promise<TLSSocket> {
   const socket = await rawConnection(address);
-  await sayHello(TlsChannel.accepted(socket), identity(name), 'link');
+  await sayHello(TlsChannel.accepted(socket), identity(name), purpose);
   return socket;
 }
 
