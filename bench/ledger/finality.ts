@@ -1,5 +1,6 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { DelayedLink } from './delayed-link.ts';
 import { freePorts, MemberProcess } from './members.ts';
 import { benchGenesis, benchNode, prepareLedger } from './prepared-ledger.ts';
 
@@ -23,16 +24,28 @@ export async function measureFinality(plan: {
   }
 }
 
-/** Blocks a second at which a node that was away comes to the end of a chain of more than 64 blocks: they come in stretches. */
+/**
+ * Blocks a second at which a node that was away comes to the end of a chain of more than 64 blocks: they come in stretches.
+ * `delayMs`: what bytes need from one node to the other.
+ */
 export async function measureCatchUp(plan: {
   readonly folder: string;
   readonly blocks: number;
   readonly transfersPerBlock: number;
+  readonly delayMs: number;
 }): Promise<number> {
-  const { blocks, folder, transfersPerBlock } = plan;
-  const ports = await freePorts(2);
+  const { blocks, delayMs, folder, transfersPerBlock } = plan;
+  const listening = await freePorts(2);
+  const links = await Promise.all(listening.map((port) => DelayedLink.open(port, delayMs)));
+  const ports = delayMs === 0 ? listening : links.map((link) => link.port);
   const start = (index: number): Promise<MemberProcess> =>
-    MemberProcess.start({ folder: join(folder, String(index)), index, seats: 1, ports });
+    MemberProcess.start({
+      folder: join(folder, String(index)),
+      index,
+      seats: 1,
+      ports,
+      listenPort: listening[index] as number,
+    });
   await prepareLedger(join(folder, '0'), benchGenesis(1), [benchNode(0)], 1);
   cpSync(join(folder, '0'), join(folder, '1'), { recursive: true });
   const member = await start(0);
@@ -45,6 +58,7 @@ export async function measureCatchUp(plan: {
   } finally {
     await follower?.stop();
     await member.stop();
+    await Promise.all(links.map((link) => link.close()));
   }
 }
 

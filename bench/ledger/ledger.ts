@@ -6,6 +6,9 @@ import { benchGenesis } from './prepared-ledger.ts';
 import { measureThroughput } from './throughput.ts';
 import { measureIdle, measureRestart } from './whole-node.ts';
 
+/** What bytes need from one node to the other where links are long. */
+const LINK_DELAY_MS = 50;
+
 /** The ledger's numbers, one after another. */
 export async function* benchLedger(options: BenchOptions): AsyncGenerator<Measurement> {
   yield* throughput(options);
@@ -35,18 +38,23 @@ async function* finality({ folder, progress, quick }: BenchOptions): AsyncGenera
 }
 
 async function* catchUp({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {
-  progress('catching up');
   const transfersPerBlock = 10;
-  const blocksPerSecond = await measureCatchUp({
-    folder: join(folder, 'catch-up'),
-    blocks: quick ? 140 : 2_000,
-    transfersPerBlock,
-  });
-  yield {
-    name: `blocks of ${transfersPerBlock} transfers in catch-up`,
-    value: blocksPerSecond,
-    unit: '/s',
+  const rate = (delayMs: number): Promise<number> => {
+    progress(delayMs === 0 ? 'catching up' : `catching up over ${delayMs} ms`);
+    return measureCatchUp({
+      folder: join(folder, `catch-up-${delayMs}`),
+      blocks: quick ? 140 : 3_000,
+      transfersPerBlock,
+      delayMs,
+    });
   };
+  const near = await rate(0);
+  const far = await rate(LINK_DELAY_MS);
+  const blocks = `blocks of ${transfersPerBlock} transfers in catch-up`;
+  yield { name: blocks, value: near, unit: '/s' };
+  yield { name: `${blocks}, links of ${LINK_DELAY_MS} ms each way`, value: far, unit: '/s' };
+  const ratio = far / near;
+  yield { name: 'ratio of the two in catch-up', value: ratio, unit: '', aim: atLeast(ratio, 0.8) };
 }
 
 async function* restart({ folder, progress, quick }: BenchOptions): AsyncGenerator<Measurement> {

@@ -13,7 +13,10 @@ export interface MemberPlan {
   /** Its number; the first `seats` numbers are the committee. */
   readonly index: number;
   readonly seats: number;
+  /** Where each is reached. */
   readonly ports: readonly number[];
+  /** Where this one listens, when something lies between. */
+  readonly listenPort?: number;
 }
 
 export type MemberRequest =
@@ -25,7 +28,7 @@ export type MemberRequest =
 
 export type MemberAnswer = { readonly latenciesMs: readonly number[] } | { readonly value: number };
 
-const { folder, index, seats, ports } = JSON.parse(process.argv[2] as string) as MemberPlan;
+const { folder, index, seats, ports, listenPort } = JSON.parse(process.argv[2] as string) as MemberPlan;
 const { accountId, nodeId, nodeSecret, secret } = benchNode(index);
 const logger = pino({ level: process.env.BENCH_LOG ?? 'silent' }, pino.destination(2));
 const chain = await Chain.open(folder, benchGenesis(seats));
@@ -33,7 +36,7 @@ const network = await Network.open({
   chainId: chain.rules.chainId,
   nodeSecret,
   host: '127.0.0.1',
-  port: ports[index] as number,
+  port: listenPort ?? (ports[index] as number),
   advertise: [`127.0.0.1:${ports[index]}`],
   seeds: ports.map((port) => `127.0.0.1:${port}`),
   records: { load: () => [], save: () => undefined },

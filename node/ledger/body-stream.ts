@@ -3,6 +3,7 @@ import { blockIdOf } from '../../ledger/block.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import { NetworkError } from '../network/network-error.ts';
+import { PeerStanding, REST_MS } from './peer-standing.ts';
 
 /**
  * Many blocks by id, fetched from several peers at once and given out in order, so that whoever executes them never waits
@@ -11,17 +12,10 @@ import { NetworkError } from '../network/network-error.ts';
 
 /** Ids of one request; peers cut their answer at about a MiB. */
 export const ASKED_MAX = 64;
-const PER_PEER_MAX = 2;
-const REQUESTS_MAX = 8;
+const REQUESTS_MAX = 12;
 /** Blocks and bytes fetched ahead of the one that is wanted next. */
 const AHEAD_BLOCKS_MAX = 1_024;
 const AHEAD_BYTES_MAX = 24 * 1_048_576;
-/** A peer that did not answer rests this long, one that lacks a block is not asked for it again; twice as long each time. */
-const REST_MS = 250;
-const REST_MAX_MS = 10_000;
-/** When all peers are out of favour they are given another chance after this. */
-const PARDON_MS = 5_000;
-
 /** A block as a peer sent it. */
 export interface FetchedBlock {
   readonly block: Block;
@@ -36,7 +30,7 @@ export interface BodyStreamOptions {
   /** The first of the blocks, as many as the peer gives; throws LedgerError for what is no answer, or NetworkError. */
   ask(peer: NodeId, ids: readonly BlockId[]): Promise<readonly FetchedBlock[]>;
   readonly signal: AbortSignal;
-  /** When the block that is wanted next takes longer than this, another peer is asked for it, too. */
+  /** When the block that is wanted next takes longer than this, or than most, another peer is asked for it, too. */
   readonly slowMs: number;
   /** Hears of every block as it arrives, before its turn. */
   onArrived?(block: Block): void;
@@ -50,10 +44,6 @@ interface Range {
   readonly from: number;
   readonly to: number;
 }
-interface Rest {
-  readonly untilMs: number;
-  readonly times: number;
-}
 interface Asked extends Range {
   readonly sinceMs: number;
   doubled: boolean;
@@ -64,11 +54,7 @@ export class BodyStream {
   readonly #arrived = new Map<number, FetchedBlock>();
   readonly #again: Range[] = [];
   readonly #asked = new Set<Asked>();
-  readonly #busy = new Map<NodeId, number>();
-  readonly #bad = new Set<NodeId>();
-  /** Which blocks a peer has not got, by place, and until when it is not asked for them again. */
-  readonly #lacking = new Map<NodeId, Map<number, Rest>>();
-  readonly #resting = new Map<NodeId, Rest>();
+  readonly #standing = new PeerStanding();
   #nextAsked = 0;
   #next = 0;
   #aheadBytes = 0;
@@ -128,7 +114,7 @@ export class BodyStream {
     while (!this.#closed && !this.#options.signal.aborted && this.#asked.size < REQUESTS_MAX) {
       const range = this.#take();
       if (range === undefined) break;
-      const peer = this.#pick(range.from);
+      const peer = this.#standing.pick(this.#options.peers(), range.from);
       if (peer === undefined) later.push(range);
       else void this.#ask(peer, range);
     }
@@ -150,34 +136,10 @@ export class BodyStream {
     return { from, to: this.#nextAsked };
   }
 
-  /** The peer with the least to do that may have the block; the order of `peers` decides between equals. */
-  #pick(from: number): NodeId | undefined {
-    const nowMs = performance.now();
-    const all = this.#options.peers();
-    if (all.length > 0 && all.every((peer) => this.#bad.has(peer))) {
-      // Nobody else is there: one of them may have been hit by bad luck.
-      for (const peer of all) this.#rest(peer, PARDON_MS);
-      this.#bad.clear();
-    }
-    let best: NodeId | undefined;
-    for (const peer of all) {
-      if (this.#bad.has(peer) || rests(this.#resting.get(peer), nowMs)) continue;
-      if (rests(this.#lacking.get(peer)?.get(from), nowMs)) continue;
-      if ((this.#busy.get(peer) ?? 0) >= PER_PEER_MAX) continue;
-      if (best === undefined || this.#rank(peer) < this.#rank(best)) best = peer;
-    }
-    return best;
-  }
-
-  /** Who has nothing else to do comes first, who lacked a block last. */
-  #rank(peer: NodeId): number {
-    return (this.#busy.get(peer) ?? 0) + (this.#lacking.has(peer) ? PER_PEER_MAX : 0);
-  }
-
   async #ask(peer: NodeId, range: Range): Promise<void> {
     const asked: Asked = { ...range, sinceMs: performance.now(), doubled: false };
     this.#asked.add(asked);
-    this.#busy.set(peer, (this.#busy.get(peer) ?? 0) + 1);
+    this.#standing.asked(peer);
     let got = 0;
     try {
       const ids = this.#options.ids.slice(range.from, range.to);
@@ -185,18 +147,18 @@ export class BodyStream {
       if (found.length > ids.length || found.some(({ block }, i) => blockIdOf(block.header) !== ids[i]))
         throw new LedgerError('bad-block', 'a block that was not asked for');
       got = found.length;
-      this.#resting.delete(peer);
+      this.#standing.answered(peer, performance.now() - asked.sinceMs);
       if (got === 0) this.#lacks(peer, range.from);
       for (const [i, fetched] of found.entries()) this.#keep(range.from + i, fetched);
     } catch (error) {
       if (error instanceof LedgerError) {
-        this.#bad.add(peer);
+        this.#standing.bad(peer);
         this.#options.onBad?.(peer, error);
-      } else if (error instanceof NetworkError) this.#rest(peer);
+      } else if (error instanceof NetworkError) this.#standing.silent(peer);
       else this.#failure = error;
     } finally {
       this.#asked.delete(asked);
-      this.#busy.set(peer, (this.#busy.get(peer) ?? 1) - 1);
+      this.#standing.ended(peer);
       if (range.from + got < range.to) this.#again.unshift({ from: range.from + got, to: range.to });
       this.#pump();
       this.#wake?.();
@@ -210,38 +172,19 @@ export class BodyStream {
     this.#options.onArrived?.(fetched.block);
   }
 
-  #lacks(peer: NodeId, from: number): void {
-    const lacking = this.#lacking.get(peer) ?? new Map<number, Rest>();
-    for (const old of lacking.keys()) if (old < this.#next) lacking.delete(old);
-    lacking.set(from, longer(lacking.get(from)));
-    this.#lacking.set(peer, lacking);
-    const others = this.#options.peers();
-    if (others.every((other) => this.#bad.has(other) || this.#lacking.get(other)?.has(this.#next)))
-      this.#options.onNobody?.();
-  }
-
-  #rest(peer: NodeId, leastMs = REST_MS): void {
-    this.#resting.set(peer, longer(this.#resting.get(peer), leastMs));
+  #lacks(peer: NodeId, place: number): void {
+    this.#standing.lacks(peer, place, this.#next);
+    if (this.#standing.nobodyHas(this.#options.peers(), this.#next)) this.#options.onNobody?.();
   }
 
   /** Asks another peer for what is wanted next when the one that was asked keeps everybody waiting. */
   #askAnother(): void {
+    const slowMs = Math.min(this.#options.slowMs, this.#standing.slowMs(this.#options.peers()));
     for (const asked of this.#asked) {
       if (asked.doubled || this.#next < asked.from || this.#next >= asked.to) continue;
-      if (performance.now() - asked.sinceMs < this.#options.slowMs) continue;
+      if (performance.now() - asked.sinceMs < slowMs) continue;
       asked.doubled = true;
       this.#again.unshift({ from: this.#next, to: asked.to });
     }
   }
-}
-
-function rests(rest: Rest | undefined, nowMs: number): boolean {
-  return rest !== undefined && rest.untilMs > nowMs;
-}
-
-/** From now on twice as long as the last time. */
-function longer(last: Rest | undefined, leastMs = REST_MS): Rest {
-  const times = (last?.times ?? 0) + 1;
-  const restMs = Math.min(REST_MAX_MS, Math.max(leastMs, REST_MS * 2 ** (times - 1)));
-  return { untilMs: performance.now() + restMs, times };
 }
