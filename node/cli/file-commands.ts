@@ -1,10 +1,11 @@
 import { createReadStream, createWriteStream, existsSync, rmSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
+import { byteRange, redundancy } from './arguments.ts';
 import { filePath } from './client.ts';
 import { bytes, fields, ProgressBar, table } from './output.ts';
 import type { Runner } from './runner.ts';
@@ -49,13 +50,15 @@ export function fileCommands(program: Command, run: Runner): void {
           name: string | undefined,
           options: { redundancy?: string; overwrite: boolean },
         ) => {
-          if (!existsSync(path) || !statSync(path).isFile())
-            throw new NodeError('not-found', `there is no file ${path}`);
-          const { size } = statSync(path);
+          const found = statSync(path, { throwIfNoEntry: false });
+          if (found === undefined) throw new NodeError('not-found', `there is no file ${path}`);
+          if (!found.isFile())
+            throw new NodeError('not-found', `${path} is no file; a folder is stored file by file`);
+          const { size } = found;
           const bar = new ProgressBar(`put ${basename(path)}`);
           const query = new URLSearchParams({
             overwrite: String(options.overwrite),
-            ...(options.redundancy === undefined ? {} : { redundancy: options.redundancy }),
+            ...(options.redundancy === undefined ? {} : { redundancy: redundancy(options.redundancy) }),
           });
           const body = createReadStream(path, { highWaterMark: 262_144 }).pipe(
             meter((done) =>
@@ -96,12 +99,12 @@ export function fileCommands(program: Command, run: Runner): void {
           const target = file === '-' ? undefined : resolve(file ?? (name.split('/').at(-1) as string));
           if (target !== undefined && existsSync(target) && options.force !== true)
             throw new NodeError('exists', `${target} exists already; give another FILE or --force`);
-          if (options.range !== undefined && !/^\d*-\d*$/.test(options.range))
-            throw new NodeError('bad-configuration', 'expected --range A-B, such as 0-1023');
+          if (target !== undefined && !existsSync(dirname(target)))
+            throw new NodeError('bad-folder', `there is no folder ${dirname(target)}`);
           const response = await client.request(
             'GET',
             filePath(name),
-            options.range === undefined ? {} : { headers: { range: `bytes=${options.range}` } },
+            options.range === undefined ? {} : { headers: { range: `bytes=${byteRange(options.range)}` } },
           );
           const total = Number(response.headers.get('content-length') ?? 0);
           const bar = new ProgressBar(`get ${name}`);
@@ -170,8 +173,8 @@ export function fileCommands(program: Command, run: Runner): void {
     .description('show one file and where its fragments are')
     .action(
       run(async ({ client }, name: string) => {
-        const items = await client.all<FileJson>('/files');
-        const file = items.find((one) => one.name === name.normalize('NFC'));
+        const { items } = await client.get<{ items: FileJson[] }>(`/files?name=${encodeURIComponent(name)}`);
+        const [file] = items;
         if (file === undefined)
           throw new NodeError('not-found', `there is no file "${name}"; see "blocktree ls"`);
         const health = await client.get<{ hosts: { nodeId: string; fragments: number; alive: boolean }[] }>(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { NodeError } from '../errors.ts';
-import { acorns, bytes, fields, short, table } from './output.ts';
+import { account, wholeNumber } from './arguments.ts';
+import { acorns, bytes, counted, fields, short, table } from './output.ts';
 import { recoveryCommands } from './recovery-commands.ts';
 import type { Runner } from './runner.ts';
 
@@ -17,6 +17,8 @@ interface BlockJson {
   stateRoot: string;
 }
 
+/** Heights that the API draws at most. */
+const DEPTH_MAX = 200;
 /** What is said of a block whose body is not here. */
 const PRUNED = 'pruned: this node keeps only the header';
 
@@ -57,7 +59,7 @@ export function ledgerCommands(program: Command, run: Runner): void {
           block,
           block.pruned
             ? showBlock(block)
-            : `${showBlock(block)}\n\n${table(['TRANSACTION', 'KIND', 'SENDER'], rows, 'no transactions: a period began')}`,
+            : `${showBlock(block)}\n\n${table(['TRANSACTION', 'KIND', 'SENDER'], rows, block.height === 0 ? 'no transactions: the chain began' : 'no transactions: a period began')}`,
         ];
       }),
     );
@@ -97,15 +99,15 @@ export function ledgerCommands(program: Command, run: Runner): void {
     .description('the balance of an account')
     .action(
       run(async ({ client }, address: string) => {
-        const account = await client.get<{ accountId: string; balanceGrains: string; nonce: number }>(
-          `/ledger/accounts/${encodeURIComponent(address)}`,
+        const found = await client.get<{ accountId: string; balanceGrains: string; nonce: number }>(
+          `/ledger/accounts/${account(address)}`,
         );
         return [
-          account,
+          found,
           fields([
-            ['account', account.accountId],
-            ['balance', acorns(account.balanceGrains)],
-            ['sent', `${account.nonce} transactions`],
+            ['account', found.accountId],
+            ['balance', acorns(found.balanceGrains)],
+            ['sent', counted(found.nonce, 'transaction')],
           ]),
         ];
       }),
@@ -157,15 +159,14 @@ export function ledgerCommands(program: Command, run: Runner): void {
     .option('--depth <n>', 'heights shown', '12')
     .action(
       run(async ({ client }, options: { depth: string }) => {
-        if (!/^\d{1,3}$/.test(options.depth))
-          throw new NodeError('bad-configuration', `expected a number for --depth, got "${options.depth}"`);
-        const tree = await client.get<{ blocks: BlockJson[] }>(`/ledger/tree?depth=${options.depth}`);
+        const depth = wholeNumber(options.depth, '--depth', 1, DEPTH_MAX);
+        const tree = await client.get<{ blocks: BlockJson[] }>(`/ledger/tree?depth=${depth}`);
         const mark: Record<string, string> = { final: '●', notarized: '◐', proposed: '○', abandoned: '×' };
         const lines = [...tree.blocks]
           .sort((a, b) => b.height - a.height)
           .map(
             (block) =>
-              `${mark[block.status] ?? '?'} ${String(block.height).padStart(6)}  ${short(block.id)}  ${block.status.padEnd(9)}  ${block.transactionCount === null ? 'pruned' : `${block.transactionCount} transactions`}`,
+              `${mark[block.status] ?? '?'} ${String(block.height).padStart(6)}  ${short(block.id)}  ${block.status.padEnd(9)}  ${block.transactionCount === null ? 'pruned' : counted(block.transactionCount, 'transaction')}`,
           );
         return [tree, lines.join('\n')];
       }),

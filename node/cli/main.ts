@@ -3,14 +3,20 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { NodeError } from '../errors.ts';
+import { apiCommands } from './api-commands.ts';
+import { wholeNumber } from './arguments.ts';
 import { Client } from './client.ts';
+import { configCommands } from './config-commands.ts';
+import { devnetCommand } from './devnet-command.ts';
 import { fileCommands } from './file-commands.ts';
+import { hostCommands } from './host-commands.ts';
+import { initCommand } from './init-command.ts';
 import { ledgerCommands } from './ledger-commands.ts';
 import { nodeCommands } from './node-commands.ts';
-import { ownerCommands } from './owner-commands.ts';
 import type { Context, Runner } from './runner.ts';
 import { seatCommands } from './seat-commands.ts';
 import { tpmCommands } from './tpm-commands.ts';
+import { walletCommands } from './wallet-commands.ts';
 
 /** The command line: exit 0 done, 1 failed, 2 usage. */
 
@@ -27,9 +33,9 @@ function dataFolderOf(program: Command): string {
   const { data = 'data', node } = program.opts<{ data?: string; node?: string }>();
   const devnet = join(data, 'devnet');
   if (existsSync(join(devnet, 'devnet.json'))) {
-    const number = node ?? '1';
-    const folder = join(devnet, number);
-    if (!/^\d+$/.test(number) || !existsSync(folder))
+    const number = wholeNumber(node ?? '1', '--node', 1, 30);
+    const folder = join(devnet, String(number));
+    if (!existsSync(folder))
       throw new NodeError('not-found', `this development network has no node ${number}`);
     return resolve(folder);
   }
@@ -47,7 +53,8 @@ const program = new Command('blocktree')
   .option('--data <folder>', 'data folder (default: ./data)')
   .option('--node <n>', 'node of the development network in the data folder')
   .option('--json', 'print JSON')
-  .configureOutput({ outputError: (text, write) => write(text) })
+  // Told once, at the end, in the form that was asked for.
+  .configureOutput({ outputError: () => undefined })
   .exitOverride();
 
 function asJson(): boolean {
@@ -69,10 +76,15 @@ const run: Runner =
     process.stdout.write(asJson() ? `${JSON.stringify(value)}\n` : `${text}\n`);
   };
 
+initCommand(program, run);
 nodeCommands(program, run, packageVersion());
+devnetCommand(program, run);
+configCommands(program, run);
 tpmCommands(program, run);
 fileCommands(program, run);
-ownerCommands(program, run);
+walletCommands(program, run);
+hostCommands(program, run);
+apiCommands(program, run);
 ledgerCommands(program, run);
 seatCommands(program, run);
 
@@ -80,6 +92,7 @@ seatCommands(program, run);
 function inherit(command: Command): void {
   for (const child of command.commands) {
     child.exitOverride();
+    child.copyInheritedSettings(command);
     child.option('--json', 'print JSON');
     child.option('--data <folder>', 'data folder');
     child.option('--node <n>', 'node of the development network');
@@ -93,18 +106,25 @@ function inherit(command: Command): void {
 }
 inherit(program);
 
+/** What went wrong, for people on standard error, with `--json` for programs on standard output. */
+function tell(code: string, message: string, stack = `blocktree: ${message}`): void {
+  if (asJson()) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  else process.stderr.write(`${stack}\n`);
+}
+
 try {
   await program.parseAsync();
   process.exitCode ??= 0;
 } catch (error) {
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
+  if (error instanceof CommanderError) {
+    // Help is none, and where it was not asked for it has been printed already.
+    const isHelp = error.exitCode === 0 || error.code === 'commander.help';
+    if (!isHelp) tell('usage', error.message.replace(/^error: /, ''));
+    process.exit(error.exitCode === 0 ? 0 : 2);
+  }
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'internal';
   const message = error instanceof Error ? error.message : String(error);
-  if (asJson()) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
-  else
-    process.stderr.write(
-      code === 'internal' && error instanceof Error ? `${error.stack}\n` : `blocktree: ${message}\n`,
-    );
+  tell(code, message, code === 'internal' && error instanceof Error ? error.stack : undefined);
   process.exit(code === 'bad-configuration' ? 2 : 1);
 }

@@ -41,6 +41,8 @@ test('an unknown key and a bad value are refused with their line and what was ex
     '[link]\nhost = "x"\nport = "many"\n',
     /blocktree\.toml:3: expected a port from 0 to 65535 for link\.port/,
   );
+  refused('[log]\nlevel = "loud"\n', /:2: expected debug, info, warn or error/);
+  refused('[link]\nadmission = "all"\n', /:2: expected "claimed" or "quote"/);
   refused('[link]\nport = 70000\n', /:2: expected a port/);
   refused('[link\n', /blocktree\.toml:1: /);
   assert.throws(

@@ -8,7 +8,7 @@ import { NodeError } from '../errors.ts';
  * (`link.port` = `BLOCKTREE_LINK_PORT` = `--link-port`). Flags beat variables beat the file beats the default.
  */
 
-type Kind = 'text' | 'port' | 'list' | 'flag' | 'count';
+type Kind = 'text' | 'port' | 'list' | 'flag' | 'count' | 'level' | 'admission';
 
 interface Setting<Value> {
   readonly kind: Kind;
@@ -37,7 +37,7 @@ export const SETTINGS = {
     'addresses (host:port) of nodes to connect to first',
   ),
   'link.admission': setting(
-    'text',
+    'admission',
     'claimed',
     'whom links serve: "claimed" (a claimed TPM), "quote" (which also proves to be there)',
   ),
@@ -82,7 +82,7 @@ export const SETTINGS = {
     0,
     'newest blocks whose bodies are kept, at least 1000; of older ones the header is; 0: all are kept',
   ),
-  'log.level': setting('text', 'info', 'debug, info, warn or error'),
+  'log.level': setting('level', 'info', 'debug, info, warn or error'),
   'log.file': setting('text', '', 'file for the log; standard error when empty'),
 } as const satisfies Record<string, Setting<unknown>>;
 
@@ -113,7 +113,14 @@ const EXPECTED: Record<Kind, string> = {
   list: 'a list of texts in quotes',
   flag: 'true or false',
   count: 'a whole number',
+  level: 'debug, info, warn or error',
+  admission: '"claimed" or "quote"',
 };
+
+const CHOICES = {
+  level: new Set<unknown>(['debug', 'info', 'warn', 'error']),
+  admission: new Set<unknown>(['claimed', 'quote']),
+} as const;
 
 function fits(kind: Kind, value: unknown): boolean {
   switch (kind) {
@@ -127,6 +134,9 @@ function fits(kind: Kind, value: unknown): boolean {
       return typeof value === 'boolean';
     case 'count':
       return Number.isSafeInteger(value) && (value as number) >= 0;
+    case 'level':
+    case 'admission':
+      return CHOICES[kind].has(value);
     default:
       return kind satisfies never;
   }
@@ -136,6 +146,8 @@ function fits(kind: Kind, value: unknown): boolean {
 function fromText(kind: Kind, text: string): unknown {
   switch (kind) {
     case 'text':
+    case 'level':
+    case 'admission':
       return text;
     case 'port':
     case 'count':

@@ -38,7 +38,7 @@ export interface DevnetPlan {
   readonly linkPort: number;
 }
 
-interface DevnetFile {
+export interface DevnetFile {
   readonly nodes: number;
   readonly tpm: DevnetTpm;
   readonly consolePort: number;
