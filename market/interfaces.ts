@@ -9,6 +9,7 @@ import type {
   TransactionBody,
 } from '../ledger/transaction.ts';
 import type { Frames } from './files/frames.ts';
+import type { SealedNote } from './host/notes.ts';
 
 /** What the market needs of the world; the node provides it. */
 
@@ -97,6 +98,10 @@ export interface HostLink {
     leaves: readonly number[],
   ): Promise<readonly LeafProof[]>;
   deliverReceipt(host: NodeId, receipt: Receipt): Promise<void>;
+  keepNote(host: NodeId, note: SealedNote): Promise<void>;
+  fetchNote(host: NodeId): Promise<SealedNote>;
+  /** Fragments of the newest revision of a contract from a place in its list on, as many as fit into an answer. */
+  listFragments(host: NodeId, contractId: ContractId, from: number): Promise<readonly Hash[]>;
 }
 
 /** JSON in and out of a small database. */

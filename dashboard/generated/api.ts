@@ -1106,6 +1106,18 @@ export interface Operations {
       readonly nextCursor: string | null;
     };
   };
+  "POST /recovery": {
+    readonly answer: {
+      /** files that are here now */
+      readonly files: number;
+      /** of these, files that were not here before */
+      readonly added: number;
+      /** hosts of live contracts of this account */
+      readonly hosts: number;
+      /** of these, the ones that have not answered; they are asked again, and nothing is taken out of contracts until then */
+      readonly silent: readonly (string)[];
+    };
+  };
   "GET /files/{*}": {
     readonly answer: undefined;
   };

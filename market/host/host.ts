@@ -30,6 +30,7 @@ import { ALL_FRAMES, type Frames, isFrames, sealFrames } from '../files/frames.t
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
 import type { KeyValues, MarketLedger } from '../interfaces.ts';
 import { Tally } from '../tally.ts';
+import { Notes, type SealedNote } from './notes.ts';
 import { Pending } from './pending.ts';
 import { Proposals, type Validity } from './proposals.ts';
 import { damagedRoots, isFragment, type ScrubOutcome, scrub } from './scrub.ts';
@@ -81,6 +82,7 @@ export class Host {
   readonly #pending: Pending;
   readonly #proposals: Proposals;
   readonly #sweep: Sweep;
+  readonly #notes: Notes;
   /** Members of the newest list of a contract, loaded when first asked. */
   readonly #members = new Map<ContractId, ReadonlySet<Hash>>();
   /** Bytes served under a contract, as far as its renter is to pay for them. */
@@ -96,10 +98,12 @@ export class Host {
     this.#pending = new Pending(shelf, store, now);
     this.#proposals = new Proposals(store, ledger);
     this.#egress = new Tally(store, 'egress/');
+    this.#notes = new Notes(store);
     this.#sweep = new Sweep({
       ...{ ledger, shelf, store, now },
       pending: this.#pending,
       proposals: this.#proposals,
+      notes: this.#notes,
       adoptAll: () => this.#adoptAll(),
     });
   }
@@ -417,6 +421,28 @@ export class Host {
     if (contract === undefined || contract.renterId !== renter)
       throw new MarketError('contract-unknown', 'this renter has no such live contract here');
     return this.prove(id, revision, leaves);
+  }
+
+  /** Keeps a note for a renter with a live contract. Throws MarketError. */
+  async keepNote(renter: AccountId, note: SealedNote): Promise<void> {
+    if (this.#ledger.contractBetween(renter, this.#ledger.nodeId) === undefined)
+      throw new MarketError('contract-unknown', 'this renter has no live contract here');
+    await this.#notes.keep(renter, note);
+  }
+
+  /** Throws MarketError `not-found`. */
+  noteOf(renter: AccountId): SealedNote {
+    const note = this.#notes.get(renter);
+    if (note === undefined) throw new MarketError('not-found', 'this renter left no note here');
+    return note;
+  }
+
+  /** Fragments of the newest revision of a renter's contract, from a place on. Throws MarketError. */
+  listFragments(renter: AccountId, id: ContractId, from: number): FragmentList {
+    const contract = this.#ledger.contract(id);
+    if (contract === undefined || contract.renterId !== renter)
+      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
+    return this.#list(id, contract.revision).slice(from, from + ROOTS_MAX);
   }
 
   /** Reads the part of the fragments again whose turn it is. */

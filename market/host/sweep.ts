@@ -1,6 +1,7 @@
 import type { ContractId, Hash } from '../../ledger/ids.ts';
 import { decodeList } from '../fragment-list.ts';
 import { jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
+import type { Notes } from './notes.ts';
 import type { Pending } from './pending.ts';
 import type { Proposals } from './proposals.ts';
 import type { FragmentShelf } from './shelf.ts';
@@ -15,6 +16,7 @@ export interface SweepOptions {
   readonly store: KeyValues;
   readonly pending: Pending;
   readonly proposals: Proposals;
+  readonly notes: Notes;
   now(): number;
   /** Takes up what came of proposals that the ledger would not take any more. */
   adoptAll(): Promise<void>;
@@ -49,7 +51,7 @@ export class Sweep {
 
   /** Gives the number of fragments deleted. */
   async run(): Promise<number> {
-    const { ledger, shelf, store, pending, proposals } = this.#options;
+    const { ledger, shelf, store, pending, proposals, notes } = this.#options;
     // A ledger that is fetched again does not know yet what is live.
     const period = ledger.period();
     if (this.#signed !== undefined || period < (readJson<number>(store, PERIOD_SEEN) ?? 0)) return 0;
@@ -69,6 +71,12 @@ export class Sweep {
           stale.push({ key, value: undefined }, { key: `over/${id}`, value: undefined });
         else for (const root of decodeList(value)) spoken.add(root);
       }
+      for (const renter of await notes.renters())
+        if (over.get(`note-${renter}`) === 'long ago')
+          stale.push(
+            { key: `note/${renter}`, value: undefined },
+            { key: `over/note-${renter}`, value: undefined },
+          );
       for await (const root of proposals.roots()) spoken.add(root);
       for (const root of shelf.roots())
         if (!spoken.has(root) && !this.#signed.has(root) && !pending.isFresh(root)) gone.push(root);
@@ -94,16 +102,24 @@ export class Sweep {
     }
   }
 
-  /** Contracts that are over and still have a list here, and since when: the grace counts from the first sweep that sees it. */
-  async #over(): Promise<ReadonlyMap<ContractId, 'lately' | 'long ago'>> {
-    const { ledger, store, now } = this.#options;
-    const live = new Set((await ledger.contractsOf('host')).map(({ id }) => id));
+  /**
+   * Contracts, and renters with a note, of which nothing is live any more, and since when: the grace counts from the first
+   * sweep that sees it.
+   */
+  async #over(): Promise<ReadonlyMap<string, 'lately' | 'long ago'>> {
+    const { ledger, store, notes, now } = this.#options;
+    const hosting = await ledger.contractsOf('host');
+    const live = new Set<string>(hosting.flatMap(({ id, contract }) => [id, `note-${contract.renterId}`]));
     const graceMs = GRACE_PERIODS * ledger.parameters.periodMs;
-    const over = new Map<ContractId, 'lately' | 'long ago'>();
-    for (const { key } of await store.range('list/')) {
-      const id = key.split('/')[1] as ContractId;
-      if (live.has(id) || over.has(id)) continue;
+    const over = new Map<string, 'lately' | 'long ago'>();
+    const lists = (await store.range('list/')).map(({ key }) => key.split('/')[1] as string);
+    for (const id of [...lists, ...(await notes.renters()).map((renter) => `note-${renter}`)]) {
+      if (over.has(id)) continue;
       const sinceMs = readJson<number>(store, `over/${id}`);
+      if (live.has(id)) {
+        if (sinceMs !== undefined) await store.write([{ key: `over/${id}`, value: undefined }]);
+        continue;
+      }
       over.set(id, sinceMs !== undefined && now() - sinceMs >= graceMs ? 'long ago' : 'lately');
       if (sinceMs === undefined) await store.write([{ key: `over/${id}`, value: jsonValue(now()) }]);
     }

@@ -298,6 +298,19 @@ export class Contractor {
       await this.#options.store.write([{ key: `renting/${root}`, value: undefined }]);
   }
 
+  /** Whether the list of a contract is in this data folder. */
+  knows(contract: StorageContract): boolean {
+    const { root, leafCount } = newestRoot(contract);
+    return leafCount === 0 || this.#options.store.get(`renting/${root}`) !== undefined;
+  }
+
+  /** Takes up a list that a contract's root was found to commit to. */
+  takeUp(list: FragmentList): Promise<void> {
+    return this.#options.store.write([
+      { key: `renting/${commitmentOf(list).root}`, value: encodeList(list) },
+    ]);
+  }
+
   /** The fragments under a contract, in order, as this renter committed them. Throws MarketError `damaged`. */
   listOf(contractId: ContractId, contract: StorageContract): FragmentList {
     const { root, leafCount } = newestRoot(contract);

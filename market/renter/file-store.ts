@@ -1,18 +1,21 @@
 import type { ContractId, Hash, NodeId } from '../../ledger/ids.ts';
+import { newestRoot } from '../../ledger/state/contract-terms.ts';
 import { codeOf, MarketError } from '../errors.ts';
 import { DOUBTFUL, download, type FragmentSource } from '../files/download.ts';
 import { type Manifest, normalName, type Slab, slabKeyWrap } from '../files/manifest.ts';
 import { defaultScheme, type Scheme } from '../files/scheme.ts';
 import type { SlabCoder } from '../files/slab-pool.ts';
 import { upload as send } from '../files/upload.ts';
-import type { HostLink, KeyValues, MarketLedger } from '../interfaces.ts';
+import { type HostLink, jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
 import { Tally } from '../tally.ts';
 import { Arrivals, nameOf } from './arrivals.ts';
+import { Backup } from './backup.ts';
 import { takeOutGarbage } from './cleaning.ts';
 import type { Contractor } from './contractor.ts';
 import type { HostBook } from './host-book.ts';
-import { Manifests } from './manifests.ts';
+import { Manifests, SNAPSHOT } from './manifests.ts';
 import { Placement } from './placement.ts';
+import { findFiles, findLists } from './recovery.ts';
 import { isExtensible, isRenewalDue } from './renewal.ts';
 import { type RepairOptions, repairFile } from './repair.ts';
 import { type Upload, Uploads } from './uploads.ts';
@@ -25,6 +28,7 @@ import { type Upload, Uploads } from './uploads.ts';
 
 const DOWNLOAD_MS_GUESS = 50;
 const RESUME_MS = 3_600_000;
+const RECOVERING = 'recovering';
 
 export interface FileHealth {
   readonly state: 'healthy' | 'degraded' | 'lost';
@@ -32,6 +36,18 @@ export interface FileHealth {
   readonly fragmentsAlive: number;
   readonly fragmentsNeeded: number;
   readonly fragmentsTotal: number;
+}
+
+/** What a recovery brought back. */
+export interface Recovery {
+  /** Names of files that were not here. */
+  readonly added: readonly string[];
+  /** Files that are here now. */
+  readonly files: number;
+  /** Hosts of live contracts, */
+  readonly hosts: number;
+  /** and those of them that still have to answer. */
+  readonly silent: readonly NodeId[];
 }
 
 export interface FileStoreOptions {
@@ -44,6 +60,8 @@ export interface FileStoreOptions {
   readonly filesSecret: Uint8Array;
   /** What an interrupted upload has placed is kept, and paid, this long. */
   readonly resumeMs?: number;
+  /** A note to hosts that is longer than this is folded into a snapshot. */
+  readonly noteBytes?: number | undefined;
   now(): number;
   random(): number;
 }
@@ -59,6 +77,8 @@ export class FileStore {
   readonly #reading = new Set<{ readonly manifest: Manifest }>();
   readonly #manifests: Manifests;
   readonly #uploads: Uploads;
+  readonly #backup: Backup;
+  #recovering: Promise<Recovery> | undefined;
   /** Bytes got under a contract since it opened. */
   readonly #egress: Tally<ContractId>;
 
@@ -67,12 +87,21 @@ export class FileStore {
     this.#manifests = new Manifests(options.store);
     this.#uploads = new Uploads(options.store, options.resumeMs ?? RESUME_MS, options.now);
     this.#egress = new Tally(options.store, 'egress-in/');
+    const { ledger, link, store, filesSecret, noteBytes } = options;
+    this.#backup = new Backup({
+      ...{ ledger, link, store, filesSecret },
+      manifests: this.#manifests,
+      foldBytes: noteBytes,
+      isWhole: async () => !(await this.isUnrecovered()) && !(await this.#isRecovering()),
+      keep: (source, write) => this.#keep(SNAPSHOT, source, {}, write),
+    });
     this.#wrap = slabKeyWrap(options.filesSecret);
   }
 
   async open(): Promise<void> {
     await this.#manifests.open();
     await this.#egress.open();
+    await this.#backup.open();
   }
 
   manifest(name: string): Manifest | undefined {
@@ -110,9 +139,31 @@ export class FileStore {
     options: { scheme?: Scheme | undefined; overwrite?: boolean; onProgress?(sentBytes: number): void } = {},
   ): Promise<Manifest> {
     const name = normalName(givenName);
-    const { ledger, link, book, pool } = this.#options;
     if (options.overwrite === false && this.manifest(name) !== undefined)
       throw new MarketError('exists', `there is a file "${name}" already`);
+    if (await this.isUnrecovered())
+      throw new MarketError(
+        'not-recovered',
+        'the files of this account are not known here yet; "blocktree recover" brings them back first',
+      );
+    let kept: Manifest | undefined;
+    await this.#keep(name, source, options, async (manifest, also) => {
+      await this.#manifests.change(name, () => manifest, also);
+      kept = manifest;
+    });
+    this.#backup.changed();
+    await this.#backup.saved();
+    return kept as Manifest;
+  }
+
+  /** Sends what `source` gives to hosts, has it under contract, and lets `write` put the manifest on disk. */
+  async #keep(
+    name: string,
+    source: AsyncIterable<Uint8Array>,
+    options: { scheme?: Scheme | undefined; onProgress?(sentBytes: number): void },
+    write: (manifest: Manifest, also: Parameters<KeyValues['write']>[0]) => Promise<void>,
+  ): Promise<void> {
+    const { ledger, link, book, pool } = this.#options;
     if (this.#busy.has(name))
       throw new MarketError(
         'exists',
@@ -158,8 +209,7 @@ export class FileStore {
             return manifest;
           },
         });
-      await this.#manifests.change(name, () => manifest, await upload.removal());
-      return manifest;
+      await write(manifest, await upload.removal());
     } finally {
       this.#busy.delete(name);
       arrival.end();
@@ -197,7 +247,7 @@ export class FileStore {
     this.#reading.add(reader);
     try {
       const moved = (): Manifest | undefined => {
-        const now = this.manifest(manifest.name);
+        const now = this.#manifests.get(manifest.name);
         return now?.createdMs === manifest.createdMs && now.contentHash === manifest.contentHash
           ? now
           : undefined;
@@ -212,6 +262,8 @@ export class FileStore {
   async remove(name: string): Promise<void> {
     const manifest = this.#wanted(name);
     await this.#manifests.change(manifest.name, () => undefined);
+    this.#backup.changed();
+    void this.#backup.publish().catch(() => undefined); // A job tries again.
   }
 
   /** Where fragments come from: best hosts first; liars are remembered. */
@@ -290,9 +342,8 @@ export class FileStore {
    * Rebuilds what hosts that are gone, or will be, kept of a file. Resolves to the number of fragments moved. Throws
    * MarketError `not-enough-hosts` or `not-enough-fragments`, or what hosts said, when something is left.
    */
-  async repair(givenName: string): Promise<number> {
+  async repair(name: string): Promise<number> {
     const { ledger, link, book } = this.#options;
-    const { name } = this.#wanted(givenName);
     if (this.#repairing.has(name)) return 0;
     this.#repairing.add(name);
     try {
@@ -300,8 +351,12 @@ export class FileStore {
         arrivals: this.#arrivals,
         candidates: () => book.candidates(ledger, link),
         alive: (host) => this.alive(host),
-        manifest: () => this.manifest(name),
-        change: (next) => this.#manifests.change(name, next),
+        manifest: () => this.#manifests.get(name),
+        change: async (next) => {
+          const now = await this.#manifests.change(name, next);
+          this.#backup.changed();
+          return now;
+        },
       });
     } finally {
       this.#repairing.delete(name);
@@ -326,6 +381,7 @@ export class FileStore {
   /** Takes out of the contracts what no file needs, and closes those with nothing left. Resolves to the number of fragments taken out. */
   async clean(): Promise<number> {
     const { ledger, link, contractor } = this.#options;
+    if (await this.#isRecovering()) return 0;
     await this.#uploads.tidy(this.#busy);
     for (const id of this.#egress.ids())
       if (ledger.contract(id) === undefined) await this.#egress.set(id, undefined);
@@ -337,6 +393,88 @@ export class FileStore {
       needed: () => this.#needed(),
       egressBytes: (id) => this.egressBytes(id),
     });
+  }
+
+  // ---- back from the network
+
+  /** Whether a host should be given the newest note of all files, or asked for it again. */
+  async isNoteDue(): Promise<boolean> {
+    return (await this.#isRecovering()) || this.#backup.isDue();
+  }
+
+  /** Gives hosts the newest note; resolves to how many have it. Throws MarketError `outdated`. */
+  saveNote(): Promise<number> {
+    return this.#backup.publish();
+  }
+
+  /** Hosts know a newer list of files than this data folder has. */
+  get isOvertaken(): boolean {
+    return this.#backup.overtaken;
+  }
+
+  /** Contracts of this account are live, and this data folder knows nothing of what is in them. */
+  async isUnrecovered(): Promise<boolean> {
+    const { ledger, contractor } = this.#options;
+    const renting = await ledger.contractsOf('renter');
+    const filled = renting.filter(({ contract }) => newestRoot(contract).leafCount > 0);
+    return filled.length > 0 && filled.every(({ contract }) => !contractor.knows(contract));
+  }
+
+  /**
+   * Finds the files of this account again with what its hosts have. Files that are here stay as they are, where what hosts
+   * have is not newer. Until every host has answered, or its contract is over, nothing is taken out of contracts.
+   */
+  recover(): Promise<Recovery> {
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = undefined;
+    });
+    return this.#recovering;
+  }
+
+  async #recover(): Promise<Recovery> {
+    const { ledger, link, contractor, filesSecret, store } = this.#options;
+    const options = {
+      ...{ ledger, link, contractor, filesSecret },
+      read: (manifest: Manifest) => this.#read(manifest),
+    };
+    const asked = (await ledger.contractsOf('renter')).map(({ contract }) => ledger.hostNodeOf(contract));
+    await store.write([{ key: RECOVERING, value: jsonValue(asked) }]);
+    const { sequence, files, snapshot, silent } = await findFiles(asked, options);
+    const names: string[] = [];
+    if (sequence !== undefined && sequence > this.#backup.sequence) {
+      if (snapshot !== undefined) await this.#manifests.change(SNAPSHOT, () => snapshot);
+      for (const [name, manifest] of files) {
+        await this.#manifests.change(name, (now) => {
+          if (manifest === null || (now !== undefined && now.createdMs >= manifest.createdMs)) return now;
+          names.push(name);
+          return manifest;
+        });
+      }
+      await this.#backup.goOn(sequence);
+    }
+    // Last: without its list nothing is taken out of a contract.
+    const missing = await findLists(options);
+    const left = [...new Set([...silent, ...missing])];
+    await store.write([{ key: RECOVERING, value: left.length === 0 ? undefined : jsonValue(left) }]);
+    if (files.size > 0) await this.#backup.saved();
+    return { added: names, files: this.#manifests.count, hosts: asked.length, silent: left };
+  }
+
+  /** Whether hosts of live contracts still have to answer a recovery. */
+  async #isRecovering(): Promise<boolean> {
+    const { ledger, store } = this.#options;
+    const silent = readJson<readonly NodeId[]>(store, RECOVERING);
+    if (silent === undefined) return false;
+    if (silent.some((host) => ledger.contractBetween(ledger.accountId, host) !== undefined)) return true;
+    await store.write([{ key: RECOVERING, value: undefined }]);
+    return false;
+  }
+
+  /** Goes on with a recovery that some hosts did not answer; says whether there was one. */
+  async goOnRecovering(): Promise<boolean> {
+    if (!(await this.#isRecovering())) return false;
+    await this.recover();
+    return true;
   }
 
   /** All whose fragments are needed: files, what was removed or replaced while it is read, what an upload may go on with. */

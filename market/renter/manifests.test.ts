@@ -56,5 +56,8 @@ test('pages hold every file once, and the bytes at hosts are counted through cha
   assert.equal(seen.length, 149);
   const again = new Manifests(disk);
   await again.open();
-  for (const one of [manifests, again]) assert.equal(one.storedBytes, (148 * 2 + 1) * FRAGMENT_BYTES);
+  for (const one of [manifests, again]) {
+    assert.equal(one.storedBytes, (148 * 2 + 1) * FRAGMENT_BYTES);
+    assert.equal(one.count, 149);
+  }
 });

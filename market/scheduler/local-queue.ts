@@ -9,6 +9,7 @@ const CONCURRENCY: Readonly<Record<JobKind, number>> = {
   settle: 4,
   repair: 1,
   renew: 4,
+  note: 1,
   clean: 1,
   sweep: 1,
   scrub: 1,

@@ -1,5 +1,5 @@
 /** Work that the scheduler derives. Doing a job twice is harmless; losing the queue loses nothing. */
-export type JobKind = 'audit' | 'settle' | 'repair' | 'renew' | 'clean' | 'sweep' | 'scrub';
+export type JobKind = 'audit' | 'settle' | 'repair' | 'renew' | 'note' | 'clean' | 'sweep' | 'scrub';
 
 export interface Job {
   /** The same for the same work: a job that is queued, runs or is done is not added again. */

@@ -5,6 +5,7 @@ import type { HostLink, KeyValues, MarketLedger, MarketWallet, Receipt } from '.
 import type { Contractor } from '../renter/contractor.ts';
 import type { FileStore } from '../renter/file-store.ts';
 import type { HostBook } from '../renter/host-book.ts';
+import { SNAPSHOT } from '../renter/manifests.ts';
 import { isExtensible, isRenewalDue } from '../renter/renewal.ts';
 import { type AuditRecord, Audits } from './audits.ts';
 import type { Job, JobQueue } from './queue.ts';
@@ -82,8 +83,11 @@ export class Scheduler {
     for (const { id, contract } of hosting) jobs.push(this.#settlements.due(id, contract, period));
     for await (const manifest of files.all()) {
       if (manifest.slabs.length > 0 && files.health(manifest).state !== 'healthy')
-        job('repair', `${manifest.name}/${period}`, { name: manifest.name });
+        job('repair', `${manifest.name === SNAPSHOT ? '' : manifest.name}/${period}`, {
+          name: manifest.name,
+        });
     }
+    if (await files.isNoteDue()) job('note', `${period}`, {});
     // Late in the period: all that was removed in it goes in one revision, and is not paid from the next on.
     if (ledger.periodProgress() >= CLEAN_AFTER) job('clean', `${period}`, {});
     if (period % SWEEP_EVERY === 0) job('sweep', `${period}`, {});
@@ -106,6 +110,9 @@ export class Scheduler {
         return 'renewed';
       case 'clean':
         return `${await files.clean()} fragments taken out of contracts`;
+      case 'note':
+        await files.goOnRecovering();
+        return `${await files.saveNote()} hosts have the list of files`;
       case 'sweep':
         return `${await host.sweep()} fragments deleted`;
       case 'scrub': {

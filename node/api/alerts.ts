@@ -1,5 +1,6 @@
 import { type NodeId, nodeAddress } from '../../ledger/ids.ts';
 import type { HostFault } from '../../market/renter/host-book.ts';
+import { SNAPSHOT } from '../../market/renter/manifests.ts';
 import type { BlocktreeNode } from '../node.ts';
 
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
@@ -116,8 +117,23 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
         'It is tried again until the contract ends. Check that the balance covers what your files cost.',
       );
     }
+  if (await files.isUnrecovered())
+    add(
+      'unrecovered',
+      'critical',
+      'This account pays for files that this data folder does not know',
+      '"blocktree recover" finds them again with what the hosts have.',
+    );
+  else if (files.isOvertaken)
+    add(
+      'overtaken',
+      'critical',
+      'Hosts know a newer list of files than this data folder',
+      'The account is used on another machine, too, or this data folder is an old copy: "blocktree recover" takes the newer list over.',
+    );
   for await (const manifest of files.all()) {
     const { state, fragmentsAlive, fragmentsNeeded, fragmentsTotal } = files.health(manifest);
+    const name = manifest.name === SNAPSHOT ? 'the list of files' : `"${manifest.name}"`;
     if (manifest.slabs.length === 0 || state === 'healthy') continue;
     const counts = `${fragmentsAlive} of ${fragmentsTotal} fragments are alive, ${fragmentsNeeded} are needed`;
     const repair = queue
@@ -130,14 +146,14 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       add(
         `file/${manifest.name}`,
         'critical',
-        `"${manifest.name}" cannot be read now: ${counts}`,
+        `${name} cannot be read now: ${counts}`,
         'Wait for hosts to come back; keep another copy if you have one.',
       );
     else
       add(
         `file/${manifest.name}`,
         'warning',
-        `"${manifest.name}" is being repaired: ${counts}`,
+        `${name} is being repaired: ${counts}`,
         repair?.result ?? 'Nothing: the missing fragments are rebuilt at other hosts.',
       );
   }

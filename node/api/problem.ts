@@ -22,6 +22,8 @@ const MARKET_STATUS: Partial<Record<MarketErrorCode, number>> = {
   'not-found': 404,
   'unknown-volume': 404,
   exists: 409,
+  'not-recovered': 409,
+  outdated: 409,
   'not-enough-hosts': 503,
   'not-enough-fragments': 503,
   'no-room': 507,

@@ -68,6 +68,7 @@ const RULES = {
     'POST /tpm/endorsement',
     'POST /wallet/transfers',
     'PUT /host/offer',
+    'POST /recovery',
     'PUT /files/*',
     'DELETE /files/*',
     'POST /sessions/links',

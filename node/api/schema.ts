@@ -220,6 +220,19 @@ export const Sent = T.Object(
   open,
 );
 
+export const Recovery = T.Object(
+  {
+    files: count('files that are here now'),
+    added: count('of these, files that were not here before'),
+    hosts: count('hosts of live contracts of this account'),
+    silent: T.Array(NodeAddress, {
+      description:
+        'of these, the ones that have not answered; they are asked again, and nothing is taken out of contracts until then',
+    }),
+  },
+  open,
+);
+
 /** Every part in hex, as `ledger/light-proof.ts` reads it. */
 export const LightProof = T.Object(
   {

@@ -35,7 +35,7 @@ function meter(seen: (total: number) => void): Transform {
   });
 }
 
-/** put, get, ls, rm, stat. */
+/** put, get, ls, rm, stat, recover. */
 export function fileCommands(program: Command, run: Runner): void {
   program
     .command('put <file> [name]')
@@ -132,6 +132,40 @@ export function fileCommands(program: Command, run: Runner): void {
           return [{ name, file: target, bytes: total }, `${target}: ${bytes(total)}`];
         },
       ),
+    );
+
+  program
+    .command('recover')
+    .description('find all files of this account again, as on a new machine after "init --restore"')
+    .action(
+      run(async ({ client }) => {
+        const found = await client.send<{ files: number; added: number; hosts: number; silent: string[] }>(
+          'POST',
+          '/recovery',
+        );
+        if (found.hosts === 0) {
+          const { height } = await client.get<{ height: number }>('/ledger/head');
+          throw new NodeError(
+            'not-found',
+            `this account rents from nobody, as far as this node knows the ledger (block ${height}); wait until it has caught up`,
+          );
+        }
+        if (found.silent.length === found.hosts)
+          throw new NodeError(
+            'not-found',
+            `none of the ${found.hosts} hosts answered; they answer a node with a claimed chip: see "blocktree tpm info", then try again`,
+          );
+        const text = [
+          `${found.files} files are here, ${found.added} of them came back now.`,
+          ...(found.silent.length === 0
+            ? []
+            : [
+                `${found.silent.length} of ${found.hosts} hosts have not answered, and may know of more. They are asked again every period:`,
+                ...found.silent.map((host) => `  ${host}`),
+              ]),
+        ];
+        return [found, text.join('\n')];
+      }),
     );
 
   program

@@ -23,8 +23,11 @@ import {
 import { FRAGMENT_BYTES, LEAF_BYTES } from '../../ledger/merkle.ts';
 import type { LeafProof, StorageRevision, StorageTerms } from '../../ledger/transaction.ts';
 import { MarketError } from '../../market/errors.ts';
+import { decodeList, encodeList } from '../../market/fragment-list.ts';
 import { type Host, ROOTS_MAX } from '../../market/host/host.ts';
+import { decodeNote, encodeNote } from '../../market/host/notes.ts';
 import type { HostLink, Receipt } from '../../market/interfaces.ts';
+import { NOTE_BYTES_MAX } from '../../market/renter/note.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 
@@ -63,6 +66,7 @@ const revisionRequest = P.struct({
   removed: boundedList(ROOTS_MAX, hashCodec),
 });
 const closeRequest = P.struct({ contractId: contractIdCodec, egressBytes: safeU64 });
+const listRequest = P.struct({ contractId: contractIdCodec, from: P.U32BE });
 const challengeRequest = P.struct({
   contractId: contractIdCodec,
   revision: P.U32BE,
@@ -121,6 +125,23 @@ export function hostLink(network: Pick<Network, 'connected' | 'request'>): HostL
     async deliverReceipt(host, receipt) {
       await network.request(host, KIND.receipt, encode(receiptCodec, receipt, 'receipt'));
     },
+    async keepNote(host, note) {
+      await network.request(host, KIND.keepNote, encodeNote(note), { bulk: true, deadlineMs: SIGN_MS });
+    },
+    fetchNote: async (host) =>
+      decodeNote(
+        await network.request(host, KIND.fetchNote, new Uint8Array(0), { bulk: true, deadlineMs: SIGN_MS }),
+      ),
+    listFragments: async (host, contractId, from) => {
+      const body = encode(listRequest, { contractId, from }, 'a place in a list');
+      const answer = await network.request(host, KIND.listFragments, body, {
+        bulk: true,
+        deadlineMs: SIGN_MS,
+      });
+      if (answer.length % 32 !== 0 || answer.length > 32 * ROOTS_MAX)
+        throw new MarketError('damaged', 'the host answered with what is no list');
+      return decodeList(answer);
+    },
   };
 }
 
@@ -161,6 +182,15 @@ export function serveHost(
     const { contractId, revision, leaves } = decode(challengeRequest, body, 'a challenge');
     const proofs = await host.answerChallenge(renterOf(peer), contractId as ContractId, revision, leaves);
     return encode(proofsAnswer, [...proofs], 'proofs');
+  });
+  network.handle(KIND.keepNote, 8 + NOTE_BYTES_MAX, async (peer, body) => {
+    await host.keepNote(renterOf(peer), decodeNote(body));
+    return undefined;
+  });
+  network.handle(KIND.fetchNote, 0, (peer) => encodeNote(host.noteOf(renterOf(peer))));
+  network.handle(KIND.listFragments, 36, (peer, body) => {
+    const { contractId, from } = decode(listRequest, body, 'a place in a list');
+    return encodeList(host.listFragments(renterOf(peer), contractId as ContractId, from));
   });
   network.handle(KIND.receipt, 160, async (_, body) => {
     await receive(decode(receiptCodec, body, 'a receipt'));

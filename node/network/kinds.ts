@@ -16,4 +16,7 @@ export const KIND = {
   receipt: 37,
   signClose: 38,
   quote: 39,
+  keepNote: 40,
+  fetchNote: 41,
+  listFragments: 42,
 } as const;

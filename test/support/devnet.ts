@@ -119,6 +119,15 @@ export class Devnet {
     this.#alone.set(n, child);
   }
 
+  /** Ctrl-C of a node that was started alone. */
+  async stopNode(n: number): Promise<void> {
+    const child = this.#alone.get(n);
+    this.#alone.delete(n);
+    if (child === undefined || child.exitCode !== null) return;
+    child.kill('SIGINT');
+    await once(child, 'exit');
+  }
+
   /** The command line with `--json`; the parsed answer. Throws with what it printed when it fails. */
   async cli<T = unknown>(n: number, ...words: readonly string[]): Promise<T> {
     try {

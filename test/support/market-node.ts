@@ -68,6 +68,8 @@ export class MarketNode {
   condition: 'up' | 'silent' | 'down' = 'down';
   /** How long what an interrupted upload has placed is kept. */
   resumeMs = 12_000;
+  /** A note that is longer is folded into a snapshot. */
+  noteBytes: number | undefined;
   /** Breaks ties between hosts; the same way every time, unless a test wants another. */
   chance: () => number = () => 0;
   /** What it refuses, by the kind of message; a host's mood. */
@@ -137,7 +139,7 @@ export class MarketNode {
 
     const store: KeyValues = {
       get: (key) => this.store.get(key),
-      range: (prefix) => (isDead() ? never() : this.store.range(prefix)),
+      range: (...asked) => (isDead() ? never() : this.store.range(...asked)),
       write: (changes) =>
         step('write', changes.map(({ key }) => key).join(' '), () => this.store.write(changes)),
     };
@@ -165,6 +167,7 @@ export class MarketNode {
       pool: world.coder,
       filesSecret: sha256(person.accountSecret),
       resumeMs: this.resumeMs,
+      noteBytes: this.noteBytes,
       now,
       random: () => this.chance(),
     });

@@ -10,7 +10,7 @@ import { type ByteRange, isUnchanged, rangeOf } from '../byte-range.ts';
 import type { Console } from '../console.ts';
 import { pageOf } from '../paging.ts';
 import { time } from '../present.ts';
-import { File, PageQuery, page } from '../schema.ts';
+import { File, PageQuery, page, Recovery } from '../schema.ts';
 
 const READ_BYTES = 1_048_576;
 /** Progress of one upload is told at most this often: it is a picture of now, and not worth more. */
@@ -74,6 +74,23 @@ export function fileRoutes(app: Console, node: BlocktreeNode): void {
         ({ name }) => Buffer.from(name, 'utf8').toString('base64url'),
         present,
       );
+    },
+  );
+
+  app.post(
+    '/recovery',
+    {
+      ...owner,
+      schema: {
+        tags: ['files'],
+        description:
+          'Finds the files of this account again with what its hosts have, as on a new machine. Files that are here stay as they are.',
+        response: { 200: Recovery },
+      },
+    },
+    async () => {
+      const { added, silent, ...counts } = await files.recover();
+      return { ...counts, added: added.length, silent: silent.map(nodeAddress) };
     },
   );
 
