@@ -1,5 +1,6 @@
 import { equalBytes } from '../../../ledger/bytes.ts';
 import { decodeMessage, encodeMessage } from '../../../ledger/consensus/messages.ts';
+import { LedgerError } from '../../../ledger/errors.ts';
 import type { NodeId } from '../../../ledger/ids.ts';
 import { KIND } from '../../../node/network/kinds.ts';
 import type { Handler, Link } from '../../../node/network/link.ts';
@@ -124,7 +125,8 @@ export class MemoryNetwork implements Station, Pick<Network, Offered> {
   readonly #options: MemoryNetworkOptions;
   readonly #handlers = new Map<number, Handler>();
   readonly #listeners = new Set<(nodeId: NodeId, state: 'connected' | 'disconnected') => void>();
-  readonly #peers = new Set<NodeId>();
+  /** Links as far as handlers see of them: something to remember a peer by. */
+  readonly #peers = new Map<NodeId, Link>();
   readonly #shunned = new Map<NodeId, number>();
   readonly #asked = new Map<number, { resolve(body: Uint8Array): void; reject(error: Error): void }>();
   readonly #overheard = new WeakSet<Uint8Array>();
@@ -156,7 +158,7 @@ export class MemoryNetwork implements Station, Pick<Network, Offered> {
   }
 
   linked(peer: NodeId, state: 'connected' | 'disconnected'): void {
-    if (state === 'connected') this.#peers.add(peer);
+    if (state === 'connected') this.#peers.set(peer, {} as Link);
     else this.#peers.delete(peer);
     const { time, life } = this.#options;
     time.enter(life, () => {
@@ -178,16 +180,24 @@ export class MemoryNetwork implements Station, Pick<Network, Offered> {
       const handler = this.#handlers.get(kind);
       if (handler === undefined || body === undefined) return;
       if (body.length > handler.bodyBytesMax) return observer.violate(`${body.length} bytes of kind ${kind}`);
-      void this.#answer(handler, from, packet, body);
+      const link = this.#peers.get(from);
+      if (link !== undefined) void this.#answer(handler, from, link, packet, body);
     });
   }
 
-  async #answer(handler: Handler, from: NodeId, { type, kind, number }: Packet, body: Uint8Array) {
+  async #answer(
+    handler: Handler,
+    from: NodeId,
+    link: Link,
+    { type, kind, number }: Packet,
+    body: Uint8Array,
+  ) {
     let answer: Uint8Array | undefined;
     try {
-      answer = (await handler.handle(from, body, undefined as unknown as Link)) ?? new Uint8Array(0);
-    } catch {
-      answer = undefined;
+      answer = (await handler.handle(from, body, link)) ?? new Uint8Array(0);
+    } catch (error) {
+      if (!(error instanceof LedgerError) && !(error instanceof NetworkError))
+        this.#options.observer.violate(`a handler of kind ${kind} fails: ${(error as Error).stack}`);
     }
     if (type === 'request')
       this.#options.switchboard.post(this.id, from, { type: 'answer', kind, number, body: answer });
@@ -207,7 +217,7 @@ export class MemoryNetwork implements Station, Pick<Network, Offered> {
   preferBy(): void {}
 
   peers(): readonly PeerInfo[] {
-    return [...this.#peers].map((nodeId) => ({
+    return [...this.#peers.keys()].map((nodeId) => ({
       nodeId,
       address: nodeId,
       direction: 'outbound',
@@ -232,7 +242,7 @@ export class MemoryNetwork implements Station, Pick<Network, Offered> {
   }
 
   broadcast(kind: number, body: Uint8Array, except?: NodeId): void {
-    for (const peer of this.#peers) if (peer !== except) this.notify(peer, kind, body);
+    for (const peer of this.#peers.keys()) if (peer !== except) this.notify(peer, kind, body);
   }
 
   request(peer: NodeId, kind: number, body: Uint8Array, options: RequestOptions = {}): Promise<Uint8Array> {

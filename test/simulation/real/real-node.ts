@@ -12,6 +12,7 @@ import { Chain, type FinalBlock } from '../../../node/ledger/chain.ts';
 import { ledgerLocation } from '../../../node/ledger/ledger-database.ts';
 import { LedgerNode } from '../../../node/ledger/ledger-node.ts';
 import { verifyPacked } from '../../../node/ledger/signature-batch.ts';
+import { SnapshotServer } from '../../../node/ledger/snapshot-serve.ts';
 import { VerifyPool } from '../../../node/ledger/verify-pool.ts';
 import type { Person } from '../../support/ledger-world.ts';
 import type { Agenda } from '../agenda.ts';
@@ -148,6 +149,8 @@ export class RealNode implements Mortal {
     const { id, folder } = this;
     const network = new MemoryNetwork({ id, life, time, agenda, switchboard, observer, seeds, isHonest });
     const { nodeSecret } = this.#person;
+    const { snapshotBehind } = this.#world.shape;
+    const snapshots = new SnapshotServer(network.asNetwork, chain);
     const logger = pino({ level: process.env.TEST_LOG ?? 'silent' });
     const options = {
       chain,
@@ -156,12 +159,13 @@ export class RealNode implements Mortal {
       nodeId: id,
       nodeSecret,
       logger,
-      snapshotBehind: 0,
+      snapshotBehind,
     };
     const ledger = await LedgerNode.open(options);
     this.#ledger = ledger;
     ledger.onFinal((blocks) => {
       this.#durableHeight = chain.final.height;
+      snapshots.committed();
       this.#world.final(this, blocks);
     });
     ledger.onEvidence((first, second) => this.#world.accuse(first, second));
