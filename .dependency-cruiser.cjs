@@ -42,7 +42,7 @@ module.exports = {
       from: { path: '^market/', pathNot: '\\.test\\.ts$' },
       to: {
         dependencyTypes: ['core'],
-        pathNot: '^(node:)?(crypto|worker_threads|stream|stream/.*|url|module)$',
+        pathNot: '^(node:)?(crypto|worker_threads|stream|stream/.*|url|module|zlib)$',
       },
     },
   ],

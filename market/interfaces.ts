@@ -9,7 +9,6 @@ import type {
   TransactionBody,
 } from '../ledger/transaction.ts';
 import type { Frames } from './files/frames.ts';
-import type { SealedNote } from './host/notes.ts';
 
 /** What the market needs of the world; the node provides it. */
 
@@ -75,6 +74,13 @@ export interface Receipt {
   readonly revision: number;
   readonly egressBytes: number;
   readonly renterSignature: Uint8Array;
+}
+
+/** What a renter leaves with its hosts; they cannot read it. */
+export interface SealedNote {
+  /** Rises with every note of a renter. */
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Requests to a host. Errors carry the code of the host, or of the network. */

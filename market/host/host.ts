@@ -28,9 +28,9 @@ import {
 import { MarketError } from '../errors.ts';
 import { ALL_FRAMES, type Frames, isFrames, sealFrames } from '../files/frames.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
-import type { KeyValues, MarketLedger } from '../interfaces.ts';
+import type { KeyValues, MarketLedger, SealedNote } from '../interfaces.ts';
 import { Tally } from '../tally.ts';
-import { Notes, type SealedNote } from './notes.ts';
+import { Notes } from './notes.ts';
 import { Pending } from './pending.ts';
 import { Proposals, type Validity } from './proposals.ts';
 import { damagedRoots, isFragment, type ScrubOutcome, scrub } from './scrub.ts';

@@ -1,16 +1,10 @@
 import { concat, equalBytes } from '../../ledger/bytes.ts';
 import type { AccountId } from '../../ledger/ids.ts';
 import { MarketError } from '../errors.ts';
-import type { KeyValues } from '../interfaces.ts';
+import type { KeyValues, SealedNote } from '../interfaces.ts';
 import { NOTE_BYTES_MAX } from '../renter/note.ts';
 
 /** What renters leave with a host beside their fragments, one each: the newest. A host cannot read it. */
-
-export interface SealedNote {
-  /** Rises with every note of a renter. */
-  readonly sequence: number;
-  readonly bytes: Uint8Array;
-}
 
 /** 8 bytes of sequence, then the note; as stored and as sent. */
 export function encodeNote({ sequence, bytes }: SealedNote): Uint8Array {
