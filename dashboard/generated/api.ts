@@ -400,7 +400,7 @@ export interface Operations {
           readonly periodsMax: number;
         } | null;
         readonly committeeMember: boolean;
-        readonly connected: boolean;
+        readonly connected: boolean | null;
         readonly self: boolean;
         readonly score: number | null;
         readonly scoreFactors: Readonly<Record<string, number>> | null;
@@ -436,7 +436,7 @@ export interface Operations {
           readonly periodsMax: number;
         } | null;
         readonly committeeMember: boolean;
-        readonly connected: boolean;
+        readonly connected: boolean | null;
         readonly self: boolean;
         readonly score: number | null;
         readonly scoreFactors: Readonly<Record<string, number>> | null;

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writePrivateFile } from '../keys/private-file.ts';
 import { ApiError } from './problem.ts';
-import type { RoleName } from './schema.ts';
+import type { RoleName } from './schema/access.ts';
 
 /**
  * Who may do what. Programs carry bearer tokens, browsers a session cookie; of both only SHA-256 hashes are kept (they

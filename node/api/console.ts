@@ -3,7 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { Feed } from './feed.ts';
 import type { RouteTable } from './route-table.ts';
-import type { RoleName } from './schema.ts';
+import type { RoleName } from './schema/access.ts';
 
 /** The server as routes see it: typed by its schemas, with what the console adds to requests and routes. */
 

@@ -2,7 +2,7 @@ import { type AccountId, accountAddress, type ContractId } from '../../ledger/id
 import type { BlocktreeNode } from '../node.ts';
 import { type PageOf, type PageRequest, pageOf } from './paging.ts';
 import { presentContract } from './present.ts';
-import type { ContractJson } from './schema.ts';
+import type { ContractJson } from './schema/ledger.ts';
 
 /** Those that came with a snapshot are numbered apart. */
 const CONTRACT_KEY = /^\d{12}\.(\d{6}|s\d{9})$/;

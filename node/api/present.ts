@@ -15,7 +15,7 @@ import { CONTRACTS, type StorageContract, TPMS } from '../../ledger/state/entiti
 import { type StorageOffer, type Transaction, transactionId } from '../../ledger/transaction.ts';
 import type { ContractEntry, EarningSums, HistoryEntry } from '../ledger/ledger-index.ts';
 import type { BlocktreeNode } from '../node.ts';
-import type { BlockJson, ContractJson, TransactionJson } from './schema.ts';
+import type { BlockJson, ContractJson, TransactionJson } from './schema/ledger.ts';
 
 /** Domain values as the API shows them. */
 

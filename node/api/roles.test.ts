@@ -7,11 +7,9 @@ import { buildConsole } from './server.ts';
 
 const RULES = {
   anybody: [
-    'GET /status',
     'GET /health/live',
     'GET /health/ready',
     'GET /events',
-    'GET /metrics',
     'GET /openapi.yaml',
     'GET /ledger/head',
     'GET /ledger/blocks',
@@ -37,6 +35,8 @@ const RULES = {
     'POST /issuer/requests',
   ],
   viewer: [
+    'GET /status',
+    'GET /metrics',
     'GET /seat',
     'GET /tpm',
     'GET /wallet',
@@ -124,6 +124,20 @@ for (const [rank, role] of RANKS.entries()) {
     }
   });
 }
+
+test('what this node thinks of others is told to those who may read, the ledger to everybody', async () => {
+  const [entry] = (await fixture.as('viewer', 'GET', '/ledger/nodes')).json().items;
+  const [public_] = (await fixture.as('nobody', 'GET', '/ledger/nodes')).json().items;
+  assert.equal(typeof entry.score, 'number');
+  assert.equal(typeof entry.connected, 'boolean');
+  assert.deepEqual(public_, { ...entry, score: null, scoreFactors: null, connected: null, suspended: null });
+});
+
+test('metrics are for those who may read, at the address that Prometheus asks as well', async () => {
+  const scrape = (headers: Record<string, string>) => fixture.app.inject({ url: '/metrics', headers });
+  assert.equal((await scrape({})).statusCode, 401);
+  assert.equal((await scrape(fixture.authorization('viewer'))).statusCode, 200);
+});
 
 test('a token that is no token is nobody', async () => {
   for (const authorization of ['Bearer x', `Bearer ${'A'.repeat(43)}`, `Basic ${fixture.tokens.owner}`, '']) {

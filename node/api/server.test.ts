@@ -122,7 +122,7 @@ test('a login code works once; a session is only good for the page itself', asyn
 
 test('another site that names itself after this machine is not answered; this machine is, by all its names', async () => {
   const statusOf = async (host: string) =>
-    (await app.inject({ url: '/api/v1/status', headers: { host } })).statusCode;
+    (await app.inject({ url: '/api/v1/ledger/head', headers: { host } })).statusCode;
   for (const host of ['127.0.0.1:7070', '127.9.9.9', '[::1]:7070', '[::1]', 'localhost:1', 'LocalHost'])
     assert.equal(await statusOf(host), 200, host);
   for (const host of [
@@ -149,7 +149,7 @@ test('a revoked token is useless, and secrets are kept as hashes in private file
 });
 
 test('metrics are there in base units', async () => {
-  const text = (await app.inject('/metrics')).body;
+  const text = (await as('viewer', 'GET', '/metrics')).body;
   assert.match(text, /^blocktree_ledger_height \d+/m);
   assert.match(text, /^blocktree_host_earnings_acorns\{kind="total"\} /m);
 });
@@ -267,7 +267,7 @@ test('an offer is judged before it is announced: what it brings, how it stands, 
   });
   assert.equal(announced.statusCode, 200, announced.body);
   const outlook = await ask('1073741824', 50);
-  const offeredBytes = (await as('nobody', 'GET', '/status')).json().storage.offeredBytes;
+  const offeredBytes = (await as('viewer', 'GET', '/status')).json().storage.offeredBytes;
   assert.equal(outlook.monthWhenFullGrains, String(BigInt(offeredBytes) * 259_200n));
   assert.deepEqual([outlook.otherOffers, outlook.cheaperOffers, outlook.sameOffers], [0, 0, 0]);
   assert.equal(outlook.scoreAgainstNow, 1);

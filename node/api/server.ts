@@ -31,7 +31,8 @@ import { proofRoutes } from './routes/proofs.ts';
 import { seatRoutes } from './routes/seat.ts';
 import { statusRoutes } from './routes/status.ts';
 import { tpmRoutes } from './routes/tpm.ts';
-import { FileHealth, Problem } from './schema.ts';
+import { Problem } from './schema/basics.ts';
+import { FileHealth } from './schema/files.ts';
 import { endLingering, hasBody, SLOWNESS_BOUNDS, type SlownessBounds, steadyBody } from './slow-clients.ts';
 import { reachableHost, tlsIdentity } from './tls-identity.ts';
 import { validatorCompiler } from './validation.ts';
@@ -139,7 +140,9 @@ export async function buildConsole(
 
   const sendMetrics = async (_: FastifyRequest, reply: FastifyReply) =>
     reply.type('text/plain; version=0.0.4').send(await renderMetrics(node));
-  const hidden = { config: { role: 'anybody' as const }, schema: { hide: true } };
+  const hidden = { schema: { hide: true } };
+  const metrics = { ...hidden, config: { role: 'viewer' as const } };
+  const document = { ...hidden, config: { role: 'anybody' as const } };
   await app.register(
     async (api) => {
       const routes = api as unknown as Console;
@@ -161,15 +164,15 @@ export async function buildConsole(
       outlookRoutes(routes, node);
       accessRoutes(routes, access, SESSION_COOKIE, tls !== undefined);
       await routes.register(async (plugin) => fileRoutes(plugin as unknown as Console, node));
-      routes.get('/metrics', hidden, sendMetrics);
-      routes.get('/openapi.yaml', hidden, async (_, reply) =>
+      routes.get('/metrics', metrics, sendMetrics);
+      routes.get('/openapi.yaml', document, async (_, reply) =>
         reply.type('application/yaml').send(app.swagger({ yaml: true })),
       );
     },
     { prefix: BASE },
   );
   await app.register(swaggerUi, { routePrefix: `${BASE}/docs`, staticCSP: true });
-  app.get('/metrics', { schema: { hide: true } }, sendMetrics);
+  app.get('/metrics', metrics, sendMetrics);
   const hasPages = dashboardFolder !== undefined && existsSync(dashboardFolder);
   if (hasPages) {
     await app.register(fastifyStatic, {

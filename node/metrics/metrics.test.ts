@@ -7,7 +7,7 @@ let fixture: ConsoleFixture;
 let text = '';
 before(async () => {
   fixture = await ConsoleFixture.start();
-  text = (await fixture.app.inject('/metrics')).body;
+  text = (await fixture.as('viewer', 'GET', '/metrics')).body;
 });
 after(() => fixture?.stop());
 

@@ -3,7 +3,8 @@ import type { Access } from '../access.ts';
 import type { Console } from '../console.ts';
 import { time } from '../present.ts';
 import { ApiError, notFound } from '../problem.ts';
-import { CreatedToken, NewToken, page, Session, Token } from '../schema.ts';
+import { CreatedToken, NewToken, Session, Token } from '../schema/access.ts';
+import { page } from '../schema/basics.ts';
 
 const LOGINS_PER_MINUTE = 10;
 const SESSION_SECONDS = 30 * 24 * 3_600;

@@ -10,7 +10,8 @@ import { type ByteRange, isUnchanged, rangeOf } from '../byte-range.ts';
 import type { Console } from '../console.ts';
 import { pageOf } from '../paging.ts';
 import { time } from '../present.ts';
-import { File, PageQuery, page, Recovery } from '../schema.ts';
+import { PageQuery, page } from '../schema/basics.ts';
+import { File, Recovery } from '../schema/files.ts';
 
 const READ_BYTES = 1_048_576;
 /** Progress of one upload is told at most this often: it is a picture of now, and not worth more. */

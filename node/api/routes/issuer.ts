@@ -4,7 +4,7 @@ import { ISSUANCE_FILE_BYTES_MAX, readRequest, writeAnswer } from '../../tpm/iss
 import { IssuerError } from '../../tpm/issuer-error.ts';
 import { addressBlock } from '../address-block.ts';
 import type { Console } from '../console.ts';
-import { EndorsementAnswer, EndorsementRequest } from '../schema.ts';
+import { EndorsementAnswer, EndorsementRequest } from '../schema/tpm.ts';
 
 /** Endorsements over the network: a chip asks an issuer's node, which answers what only that chip can open. */
 

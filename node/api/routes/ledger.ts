@@ -25,6 +25,7 @@ import { pageOfContracts } from '../contract-pages.ts';
 import { pageOf } from '../paging.ts';
 import { presentBlock, presentContract, presentHistory, presentTransaction, time } from '../present.ts';
 import { notFound } from '../problem.ts';
+import { PageQuery, page } from '../schema/basics.ts';
 import {
   Account,
   Block,
@@ -32,14 +33,12 @@ import {
   type BlockJson,
   Contract,
   HistoryEntry as HistorySchema,
-  PageQuery,
   Period,
-  page,
   Submitted,
   TpmEntry,
   Transaction,
   Tree,
-} from '../schema.ts';
+} from '../schema/ledger.ts';
 
 const TREE_DEPTH_MAX = 200;
 

@@ -5,7 +5,7 @@ import { NODES } from '../../../ledger/state/entities.ts';
 import { FRESH, scoreOf } from '../../../market/renter/host-book.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
-import { OfferOutlook } from '../schema.ts';
+import { OfferOutlook } from '../schema/owner.ts';
 
 const GIB = 2n ** 30n;
 const MONTH_MS = 30 * 24 * 3_600_000;

@@ -13,24 +13,10 @@ import type { Console } from '../console.ts';
 import { pageOfContracts } from '../contract-pages.ts';
 import { presentOffer, presentSums, time } from '../present.ts';
 import { ApiError, notFound } from '../problem.ts';
-import {
-  Alert,
-  Audit,
-  Contract,
-  Earnings,
-  Job,
-  NewVolume,
-  Offer,
-  PageQuery,
-  Peer,
-  page,
-  Sent,
-  SettingEntry,
-  Transfer,
-  Volume,
-  VolumeChange,
-  WalletStatus,
-} from '../schema.ts';
+import { PageQuery, page, Sent } from '../schema/basics.ts';
+import { Contract, Offer } from '../schema/ledger.ts';
+import { Audit, Earnings, NewVolume, Transfer, Volume, VolumeChange, WalletStatus } from '../schema/owner.ts';
+import { Alert, Job, Peer, SettingEntry } from '../schema/status.ts';
 
 const MONTH_MS = 30 * 24 * 3_600_000;
 const PERIODS_SHOWN = 10_000;

@@ -8,7 +8,7 @@ import { ACCOUNTS, CONTRACTS, type Table, TPMS } from '../../../ledger/state/ent
 import { boundariesFrom, proveRow } from '../../ledger/light-proofs.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
-import { Boundaries, Genesis, LightProof } from '../schema.ts';
+import { Boundaries, Genesis, LightProof } from '../schema/proofs.ts';
 
 /** What lets somebody check this node's word with `ledger/light-proof.ts`, trusting nothing but one committee. */
 export function proofRoutes(app: Console, node: BlocktreeNode): void {

@@ -6,7 +6,9 @@ import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { time } from '../present.ts';
 import { ApiError } from '../problem.ts';
-import { Committee, Seat, Sent } from '../schema.ts';
+import { Sent } from '../schema/basics.ts';
+import { Committee } from '../schema/proofs.ts';
+import { Seat } from '../schema/status.ts';
 
 /** The committee that votes now, and this node's place in the pool that the next one is drawn from. */
 export function seatRoutes(app: Console, node: BlocktreeNode): void {

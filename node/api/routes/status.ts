@@ -5,16 +5,18 @@ import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { time } from '../present.ts';
 import { ApiError } from '../problem.ts';
-import { Status } from '../schema.ts';
+import { Status } from '../schema/status.ts';
 
 const HealthState = T.Object({ status: T.Literal('ok') });
 
-/** How the node is: for everybody who can reach the console. */
+/** How the node is: whether it lives is for everybody who can reach the console, all else for those who may read. */
 export function statusRoutes(app: Console, node: BlocktreeNode): void {
   const { chain, ledger, network, shelf } = node;
   const anybody = { config: { role: 'anybody' as const } };
 
-  app.get('/status', { ...anybody, schema: { tags: ['status'], response: { 200: Status } } }, async () => {
+  const viewer = { config: { role: 'viewer' as const } };
+
+  app.get('/status', { ...viewer, schema: { tags: ['status'], response: { 200: Status } } }, async () => {
     const { final, genesis, rules } = chain;
     const clock = clockOf(chain.state);
     return {

@@ -5,14 +5,14 @@ import { ISSUANCE_FILE_BYTES_MAX } from '../../tpm/issuance-files.ts';
 import { TpmError } from '../../tpm/tpm.ts';
 import type { Console } from '../console.ts';
 import { ApiError } from '../problem.ts';
+import { Sent } from '../schema/basics.ts';
 import {
   EndorsementRequest,
   type EndorsementRequestJson,
   NewEndorsement,
-  Sent,
   type TpmJson,
   TpmStatus,
-} from '../schema.ts';
+} from '../schema/tpm.ts';
 
 /** The chip of this node: what it says of itself, and the steps to its claim. */
 export function tpmRoutes(app: Console, node: BlocktreeNode): void {
