@@ -92,13 +92,11 @@ export function lightProofToJson({ boundaries, header, certificate, row, path }:
 }
 
 /** Reads a proof. Throws LedgerError `malformed` or `oversized`. */
-export function lightProofFromJson({
-  boundaries,
-  header,
-  certificate,
-  row,
-  path,
-}: LightProofJson): LightProof {
+export function lightProofFromJson(json: LightProofJson): LightProof {
+  const { boundaries, header, certificate, row, path } = json;
+  // It comes from somebody who is not trusted.
+  if (!Array.isArray(boundaries) || !Array.isArray(path?.siblings) || path.other === undefined)
+    throw new LedgerError('malformed', 'expected boundaries and a path');
   if (boundaries.length > PROOF_BOUNDARIES_MAX)
     throw new LedgerError('oversized', `expected at most ${PROOF_BOUNDARIES_MAX} boundaries`);
   const { other, siblings } = path;
@@ -117,8 +115,8 @@ export function lightProofFromJson({
   };
 }
 
-function bytesOf(hex: string, length?: number): Uint8Array {
-  const bytes = fromHex(hex);
+function bytesOf(hex: unknown, length?: number): Uint8Array {
+  const bytes = typeof hex === 'string' ? fromHex(hex) : undefined;
   if (bytes === undefined || (length !== undefined && bytes.length !== length))
     throw new LedgerError('malformed', `expected ${length ?? 'whole'} bytes in hex`);
   return bytes;

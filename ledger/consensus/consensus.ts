@@ -134,7 +134,8 @@ export class Consensus {
   step(event: ConsensusEvent, nowMs: number): readonly Effect[] {
     if (this.#state.halted) return [];
     this.#state.effects = [];
-    this.#state.nowMs = Math.max(this.#state.nowMs, nowMs);
+    if (nowMs < this.#state.nowMs) this.#replies.clear();
+    this.#state.tellTime(nowMs);
     this.#take(event);
     let effects = this.#settle();
     for (let next = this.#state.nextSeats; next !== undefined; next = this.#state.nextSeats) {

@@ -84,6 +84,17 @@ export class EpochState {
     this.sequence = start.sequence;
   }
 
+  /** The clock says `nowMs`. Where it was set back, what was timed by it moves along: nothing waits until it is where it was. */
+  tellTime(nowMs: number): void {
+    const backMs = Math.max(0, this.nowMs - nowMs);
+    this.nowMs = nowMs;
+    this.enteredMs -= backMs;
+    this.lastRetryMs -= backMs;
+    this.lastRepairMs -= backMs;
+    this.lastStatusMs -= backMs;
+    if (this.armedMs !== undefined) this.armedMs -= backMs;
+  }
+
   slot(view: number): Slot {
     let slot = this.slots.get(view);
     if (slot === undefined) {

@@ -14,6 +14,7 @@ export interface FinalPoint {
   readonly view: number;
   readonly height: number;
   readonly id: BlockId;
+  readonly timestampMs: number;
   readonly certificate: Certificate | undefined;
 }
 

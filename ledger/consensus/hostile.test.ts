@@ -50,7 +50,7 @@ function node(): Consensus {
     epoch: 3,
     seats,
     self: { nodeId: ids[0] as NodeId, sign: (digest) => mockSign(ids[0] as NodeId, digest) },
-    final: { epoch: 3, view: 10, height: 10, id: genesisId, certificate: undefined },
+    final: { epoch: 3, view: 10, height: 10, id: genesisId, timestampMs: 0, certificate: undefined },
     records: [],
     nowMs: 0,
     salt: 0,

@@ -38,7 +38,7 @@ function start(records: readonly Vote[] = []): Consensus {
     epoch: 0,
     seats,
     self: { nodeId: self, sign: (digest) => sign(digest, secrets[0] as Uint8Array) },
-    final: { epoch: 0, view: 0, height: 0, id: genesisId, certificate: undefined },
+    final: { epoch: 0, view: 0, height: 0, id: genesisId, timestampMs: 0, certificate: undefined },
     records: records.map((one) => ({ kind: 'vote', vote: one })),
     nowMs: 0,
     salt: 0,

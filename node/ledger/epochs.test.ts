@@ -80,6 +80,14 @@ test('seats become the committee; who slept through epochs catches up; proofs le
   const json = lightProofToJson(await proveRow(back.chain, ACCOUNTS, accountId, 0));
   const proof = lightProofFromJson(JSON.parse(JSON.stringify(json)));
   assert(proof.boundaries.length >= 1);
+  // It comes from a node that is not trusted: parts may be missing, or be anything.
+  for (const name of ['boundaries', 'header', 'certificate', 'row', 'path'])
+    for (const value of [undefined, 7, {}, { siblings: [7], other: null }])
+      assert.throws(
+        () => lightProofFromJson({ ...json, [name]: value }),
+        (error) => error instanceof LedgerError && error.code === 'malformed',
+        `${name}: ${JSON.stringify(value)}`,
+      );
   const proven = verifyLightProof(chainId, genesis, ACCOUNTS, accountId, proof);
   assert.deepEqual(proven.row, accountOf(back.chain.state, accountId));
   const nobody = `02${'11'.repeat(32)}` as AccountId;

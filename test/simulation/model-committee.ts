@@ -56,7 +56,7 @@ export function oneOfFour(
     epoch: 0,
     seats: FOUR_SEATS,
     self: { nodeId, sign: (digest) => MOCK_KEYS.sign(nodeId, digest) },
-    final: { epoch: 0, view: 0, height: 0, id: genesisId, certificate: undefined },
+    final: { epoch: 0, view: 0, height: 0, id: genesisId, timestampMs: 0, certificate: undefined },
     records: nullifiedViews.map((view) => ({ kind: 'certificate', certificate: nullification(view) })),
     nowMs: 0,
     salt: FOUR.indexOf(nodeId),

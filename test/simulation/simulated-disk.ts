@@ -21,7 +21,7 @@ export class SimulatedDisk {
 
   constructor(genesisId: BlockId, dice: RandomStream) {
     this.#dice = dice;
-    const final = { epoch: 0, view: 0, height: 0, id: genesisId, certificate: undefined };
+    const final = { epoch: 0, view: 0, height: 0, id: genesisId, timestampMs: 0, certificate: undefined };
     this.#contents = { records: [], final, transactions: new Set(), abstainEpoch: undefined };
   }
 

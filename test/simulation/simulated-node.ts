@@ -421,7 +421,8 @@ export class SimulatedNode implements Mortal {
       boundaries.set(epoch, certificate);
       committees.set(after.epoch, new Committee(chain.chainId, after.epoch, nextSeats));
     }
-    this.disk.commit({ epoch, view, height: block.header.height, id, certificate });
+    const { height, timestampMs } = block.header;
+    this.disk.commit({ epoch, view, height, id, timestampMs, certificate });
   }
 }
 

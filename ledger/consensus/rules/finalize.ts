@@ -25,12 +25,14 @@ export function applyFinalizations(state: EpochState): void {
     .sort((a, b) => b.view - a.view)[0];
   if (best?.position === undefined) return;
   const { position, view } = best;
-  state.nextSeats = state.blocks.executed(position.blockId)?.nextSeats;
+  const executed = state.blocks.executed(position.blockId);
+  state.nextSeats = executed?.nextSeats;
   state.final = {
     epoch: state.committee.epoch,
     view,
     height: position.height,
     id: position.blockId,
+    timestampMs: executed?.header.timestampMs ?? state.final.timestampMs,
     certificate: best,
   };
   state.effects.push({ kind: 'commit', certificate: best, position });
