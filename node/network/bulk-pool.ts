@@ -1,3 +1,4 @@
+import { within } from './deadline.ts';
 import type { Link } from './link.ts';
 import { NetworkError } from './network-error.ts';
 
@@ -72,13 +73,21 @@ export class BulkPool {
     // The place is taken before the dialling, so that the bound holds.
     const place: Place = { link: undefined, busy: true, idle: undefined };
     this.#places.push(place);
+    const opened = this.#open(() => this.#drop(place)).then((link) => {
+      place.link = link;
+    });
+    opened.catch(() => this.#drop(place));
     try {
-      place.link = await this.#open(() => this.#drop(place));
-      return place;
+      await within(Math.max(0, endMs - performance.now()), opened);
     } catch (error) {
-      this.#drop(place);
+      // It may still come to be, for the next.
+      opened.then(
+        () => this.#give(place),
+        () => undefined,
+      );
       throw error;
     }
+    return place;
   }
 
   #free(): Place | undefined {

@@ -21,6 +21,11 @@ export class FrameReader {
     this.#bytesMin = bytesMin;
   }
 
+  /** Whether a frame has begun that has not ended. */
+  get begun(): boolean {
+    return this.#heldBytes > 0;
+  }
+
   /** The frames that `chunk` completes, without prefix. Throws NetworkError `too-large` or `malformed`. */
   *push(chunk: Buffer): Generator<Buffer> {
     let at = 0;

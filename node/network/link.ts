@@ -4,6 +4,7 @@ import { Budget } from './budget.ts';
 import type { Channel } from './channel.ts';
 import { FRAME_BYTES_MAX, FrameReader, PREFIX_BYTES } from './frame-reader.ts';
 import type { Purpose } from './hello.ts';
+import { Liveness } from './liveness.ts';
 import { NetworkError } from './network-error.ts';
 
 /**
@@ -34,7 +35,10 @@ const REFUSED_MESSAGES = 50;
 const BYTES_PER_SECOND = 64 * 1_048_576;
 const BYTES_BURST = 128 * 1_048_576;
 const PING_MS = 10_000;
-const SILENCE_MS = 25_000;
+/** A piece that is smaller and ends no frame counts as a message: each costs as much as one. */
+const PIECE_BYTES_MIN = 1_024;
+/** What a peer may say of an error. */
+const ERROR_BYTES_MAX = 4_096;
 
 const TYPE = { notify: 1, request: 2, reply: 3, error: 4, ping: 5, pong: 6 } as const;
 
@@ -70,6 +74,8 @@ export class Link {
   readonly peer: NodeId;
   readonly outbound: boolean;
   readonly connectedMs = Date.now();
+  /** On the clock of `performance.now()`. */
+  readonly openedMs = performance.now();
   readonly address: string;
   roundTripMs: number | undefined;
   readonly #channel: Channel;
@@ -87,9 +93,7 @@ export class Link {
   #nextId = 1;
   #inbound = 0;
   #corked = false;
-  #heardMs = performance.now();
-  #wroteMs = performance.now();
-  #wroteBytes = 0;
+  readonly #liveness = new Liveness(performance.now());
   #usedMs = performance.now();
   #pingSentMs = 0;
   #closed = false;
@@ -185,10 +189,7 @@ export class Link {
 
   #ping(): void {
     const nowMs = performance.now();
-    const written = this.#channel.bytesOut - this.#stream.writableLength;
-    if (written !== this.#wroteBytes || this.#stream.writableLength === 0) this.#wroteMs = nowMs;
-    this.#wroteBytes = written;
-    if (nowMs - this.#heardMs > SILENCE_MS || nowMs - this.#wroteMs > SILENCE_MS) return this.close();
+    if (this.#liveness.over(nowMs, this.bytesOut - this.unsentBytes, this.unsentBytes)) return this.close();
     this.#pingSentMs = nowMs;
     this.#write(TYPE.ping, 0, 0, new Uint8Array(0));
   }
@@ -245,12 +246,15 @@ export class Link {
   }
 
   #receive(piece: Buffer): void {
-    this.#heardMs = performance.now();
+    let ended = false;
     try {
       for (const frame of this.#frames.push(piece)) {
+        ended = true;
         if (this.closed) return;
         this.#dispatch(frame.readUInt8(0), frame.readUInt32BE(1), frame.readUInt16BE(5), frame.subarray(7));
       }
+      this.#liveness.heard(performance.now(), ended, this.#frames.begun);
+      if (!ended && piece.length < PIECE_BYTES_MIN) this.#charge(0);
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;
       this.close();
@@ -279,12 +283,14 @@ export class Link {
         if (!this.#full) this.#write(TYPE.pong, 0, 0, new Uint8Array(0));
         return;
       case TYPE.pong:
+        this.#charge(0);
         this.roundTripMs = performance.now() - this.#pingSentMs;
         return;
       case TYPE.reply:
       case TYPE.error: {
         const waiting = this.#waiting.get(id);
-        if (waiting === undefined) return;
+        // An answer that came too late, or that nobody asked for.
+        if (waiting === undefined) return this.#charge(body.length);
         this.#waiting.delete(id);
         clearTimeout(waiting.timer);
         if (type === TYPE.reply) waiting.resolve(body);
@@ -338,10 +344,12 @@ export class Link {
 }
 
 function remoteError(body: Buffer): NetworkError {
+  const unclear = new NetworkError('remote', 'the other node answered with an error', 'internal');
+  if (body.length > ERROR_BYTES_MAX) return unclear;
   try {
     const { code, message } = JSON.parse(body.toString('utf8')) as { code: unknown; message: unknown };
     return new NetworkError('remote', String(message).slice(0, 500), String(code).slice(0, 60));
   } catch {
-    return new NetworkError('remote', 'the other node answered with an error', 'internal');
+    return unclear;
   }
 }

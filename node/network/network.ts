@@ -1,11 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
+import { BackOff } from './back-off.ts';
 import { Budget } from './budget.ts';
 import { BulkPool, CONNECTIONS_MAX } from './bulk-pool.ts';
 import { selfSignedCertificate } from './certificate.ts';
 import type { Channel } from './channel.ts';
+import { within } from './deadline.ts';
 import { dial } from './dial.ts';
 import { Directory, type RecordStore } from './directory.ts';
 import { type Door, openDoor } from './door.ts';
@@ -28,6 +30,10 @@ const BULK_POOLS_MAX = 256;
 const UNSENT_BYTES_MAX = 256 * 1_048_576;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
+/** A link that lasted so long was no failure. */
+const STEADY_MS = 5_000;
+/** How often it is looked whether the link to a seed is still there. */
+const LOOK_AGAIN_MS = 500;
 const REQUEST_MS = 10_000;
 /** Two links to one peer that are younger than this have crossed; an older one was left behind by a restart. */
 const CROSSING_MS = 2_000;
@@ -86,6 +92,11 @@ export class Network {
   readonly #shunned = new Map<NodeId, number>();
   readonly #dialing = new Map<NodeId, Promise<Link>>();
   readonly #recordBudgets = new WeakMap<Link, Budget>();
+  /** One message of records a turn of the event loop. */
+  #recordsTurn = Promise.resolve();
+  /** By address. */
+  readonly #backOff = new BackOff(RETRY_MIN_MS, RETRY_MAX_MS);
+  readonly #seedBackOff = new BackOff(RETRY_MIN_MS, RETRY_MAX_MS);
   readonly #abort = new AbortController();
   readonly #logger: Logger;
   #door: Door | undefined;
@@ -215,7 +226,11 @@ export class Network {
 
   /** Ends the connections of a peer that misbehaves, and takes and makes none for a while. */
   shun(peer: NodeId, reason: string): void {
-    if (this.#shunned.size >= SHUNNED_MAX) this.#shunned.clear();
+    this.#shunned.delete(peer);
+    for (const [oldest] of this.#shunned) {
+      if (this.#shunned.size < SHUNNED_MAX) break;
+      this.#shunned.delete(oldest);
+    }
     this.#shunned.set(peer, performance.now() + SHUN_MS);
     this.#logger.warn({ peer, reason }, 'a node misbehaves and is shunned for a while');
     this.#links.get(peer)?.close();
@@ -314,7 +329,7 @@ export class Network {
       existing !== undefined &&
       existing.outbound !== outbound &&
       existing.outbound === this.nodeId < peer &&
-      Date.now() - existing.connectedMs < CROSSING_MS
+      performance.now() - existing.openedMs < CROSSING_MS
     ) {
       this.#retire(link);
       return existing;
@@ -323,6 +338,7 @@ export class Network {
     this.#links.set(peer, link);
     if (existing !== undefined) this.#retire(existing);
     if (!known) this.#emit(peer, 'connected');
+    for (const address of this.addressesOf(peer)) this.#backOff.worked(address);
     for (const message of this.#directory.greeting()) link.notify(KIND.records, message);
     return link;
   }
@@ -350,29 +366,31 @@ export class Network {
   /** Stays connected to an address for as long as the network is open. */
   async #keepConnected(address: string): Promise<void> {
     const { signal } = this.#abort;
-    let waitMs = RETRY_MIN_MS;
     let known: NodeId | undefined;
+    const linkOpen = (): Link | undefined => (known === undefined ? undefined : this.#openLink(known));
     while (!signal.aborted) {
-      if (known === undefined || this.#openLink(known) === undefined) {
+      const link = linkOpen();
+      if (link !== undefined) {
+        if (performance.now() - link.openedMs > STEADY_MS) this.#seedBackOff.worked(address);
+      } else {
+        // Also when it works, until the link has lasted: some seeds take a link and drop it at once.
+        this.#seedBackOff.failed(address, performance.now());
         try {
           const { channel, peer } = await dial(address, this.#self, 'link', signal);
+          if (known !== undefined) this.#seeds.delete(known);
           known = peer;
           this.#seeds.add(peer);
           if (this.isShunned(peer)) channel.stream.destroy();
-          else {
-            this.#adopt(channel, peer, true);
-            waitMs = RETRY_MIN_MS;
-          }
+          else this.#adopt(channel, peer, true);
         } catch (error) {
           if (!(error instanceof NetworkError)) throw error;
           // Its own address among the seeds is no seed.
           if (error.code === 'self') return;
           this.#logger.debug({ address, reason: error.message }, 'a node was not reached');
-          waitMs = Math.min(waitMs * 1.6, RETRY_MAX_MS);
         }
       }
-      const linked = known !== undefined && this.#openLink(known) !== undefined;
-      const restMs = linked ? 500 : waitMs * (0.8 + 0.4 * Math.random());
+      const restMs =
+        linkOpen() === undefined ? this.#seedBackOff.restMs(address, performance.now()) : LOOK_AGAIN_MS;
       await pause(restMs, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -415,14 +433,22 @@ export class Network {
     if (this.isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
     let last: unknown = new NetworkError('unreachable', 'no address of this node is known');
     for (const address of this.#dialable(peer)) {
+      if (this.#backOff.restMs(address, performance.now()) > 0) {
+        last = new NetworkError('unreachable', `${address} did not answer a moment ago`);
+        continue;
+      }
       try {
         const dialled = await dial(address, this.#self, purpose, this.#abort.signal);
-        if (dialled.peer === peer) return dialled.channel;
+        if (dialled.peer === peer) {
+          this.#backOff.worked(address);
+          return dialled.channel;
+        }
         dialled.channel.stream.destroy();
         last = new NetworkError('unreachable', `another node answers at ${address}`);
       } catch (error) {
         last = error;
       }
+      this.#backOff.failed(address, performance.now());
     }
     throw last;
   }
@@ -441,27 +467,20 @@ export class Network {
     return pool;
   }
 
-  #receiveRecords(peer: NodeId, body: Uint8Array, link: Link): undefined {
+  async #receiveRecords(peer: NodeId, body: Uint8Array, link: Link): Promise<undefined> {
     const nowMs = performance.now();
     const budget = this.#recordBudgets.get(link) ?? new Budget(RECORDS_PER_SECOND, RECORDS_BURST, nowMs);
     this.#recordBudgets.set(link, budget);
     // Each may take ten milliseconds of signatures here, and as much at everybody who is told.
     if (budget.spend(0, nowMs) > 0) return;
     budget.spend(1, nowMs);
+    const turn = this.#recordsTurn.then(() => nextTurn());
+    this.#recordsTurn = turn;
+    await turn;
+    if (this.#abort.signal.aborted) return;
     const { fresh, refused } = this.#directory.receive(body);
     if (refused !== undefined)
       this.#logger.debug({ peer, reason: refused.message }, 'a node record was refused');
     if (fresh.length > 0) this.broadcast(KIND.records, encodeRecords(fresh), peer);
   }
-}
-
-/** What `promise` gives, or NetworkError `timeout`; the promise itself goes on, for others who wait for it. */
-function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new NetworkError('timeout', `no connection within ${deadlineMs} ms`)),
-      deadlineMs,
-    );
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

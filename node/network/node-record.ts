@@ -1,4 +1,5 @@
 import * as P from 'micro-packed';
+import { concat } from '../../ledger/bytes.ts';
 import {
   boundedList,
   boundedText,
@@ -66,8 +67,18 @@ export function checkRecord(chainId: ChainId, record: NodeRecord): void {
     demand(splitAddress(address) !== undefined, 'bad-record', 'expected addresses such as host:7000');
 }
 
+/** Every record is told many times: to each new peer, and to the disk. */
+const encoded = new WeakMap<NodeRecord, Uint8Array>();
+
+function encodeRecord(record: NodeRecord): Uint8Array {
+  const bytes = encoded.get(record) ?? encode(recordCodec, record, 'node record');
+  encoded.set(record, bytes);
+  return bytes;
+}
+
+/** At most RECORDS_MAX of them. */
 export function encodeRecords(records: readonly NodeRecord[]): Uint8Array {
-  return encode(recordsCodec, records as NodeRecord[], 'node records');
+  return concat(Uint8Array.of(records.length >> 8, records.length), ...records.map(encodeRecord));
 }
 
 /** Throws LedgerError `malformed`. */

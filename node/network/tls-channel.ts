@@ -1,6 +1,7 @@
 import type { OnReadOpts } from 'node:net';
 import { type ConnectionOptions, connect, createSecureContext, type TLSSocket } from 'node:tls';
 import type { Channel } from './channel.ts';
+import { lookUpInTurn } from './name-lookup.ts';
 
 /** The protocol that nodes speak with each other over TLS (ALPN, RFC 7301). */
 export const ALPN = 'blocktree/1';
@@ -37,6 +38,7 @@ export class TlsChannel implements Channel {
     };
     const options: ConnectionOptions & { onread: OnReadOpts } = {
       ...where,
+      lookup: lookUpInTurn,
       secureContext: CONTEXT,
       ALPNProtocols: [ALPN],
       rejectUnauthorized: false,

@@ -19,10 +19,12 @@ export function identity(name: string, chainId = CHAIN): Identity {
 /** What tests have to say in the log: nothing, unless TEST_LOG names a level. */
 export const silent = pino({ level: process.env.TEST_LOG ?? 'silent' });
 
+/** `known`: messages with node records that it begins with. */
 export function openNetwork(
   name: string,
   seeds: readonly string[] = [],
   chainId: ChainId = CHAIN,
+  known: readonly Uint8Array[] = [],
 ): Promise<Network> {
   return Network.open({
     chainId,
@@ -31,7 +33,7 @@ export function openNetwork(
     port: 0,
     advertise: [],
     seeds,
-    records: { load: () => [], save: () => undefined },
+    records: { load: () => known, save: () => undefined },
     logger: silent,
   });
 }
