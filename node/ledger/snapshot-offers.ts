@@ -58,6 +58,7 @@ async function askForStates(
   peer: NodeId,
 ): Promise<readonly Omit<Offer, 'peers'>[]> {
   const { chainId } = chain.rules;
+  // Where it is asked from: the chain goes on while the peer answers.
   const { epoch } = chain;
   const committees = [new Committee(chainId, epoch, chain.seats)];
   const boundaries: Boundary[] = [];
@@ -83,7 +84,7 @@ async function askForStates(
   return answer.states
     .filter(({ header }) => header.height > chain.final.height)
     .map((newest) => {
-      const at = newest.certificate.epoch - chain.epoch;
+      const at = newest.certificate.epoch - epoch;
       const committee = committees[at];
       demand(committee !== undefined, 'bad-certificate', 'a state of an epoch that is over here');
       checkFinal(committee, newest.header, newest.certificate);

@@ -82,7 +82,7 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     /** A bit of the stored ledger turned over, found at a restart; real ledgers only. */
     rottenLedgers: shape.next() * 0.3 * unless('rotten ledgers'),
     /** Blocks behind which a node takes the state over instead of executing them; never: 0; real nodes only. */
-    snapshotBehind: 0,
+    snapshotBehind: shape.pick([0, 2, 5]),
     /** Only one member is dialled to begin with; real networks only. */
     oneSeed: shape.chance(0.5),
     /** Partitions that cut off one node from all others. */

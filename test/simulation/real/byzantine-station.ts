@@ -49,8 +49,14 @@ export class ByzantineStation implements Station {
     if (type !== 'request') return;
     const rubbish = dice.chance(RUBBISH_CHANCE);
     if (rubbish) observer.count('rubbish for an answer');
-    const answer = rubbish ? body : kind === KIND.getHeaders ? this.#headers(body) : this.#blocks(body);
+    const answer = rubbish ? body : this.#answer(kind, body);
     if (answer !== undefined) switchboard.post(this.id, from, { type: 'answer', kind, number, body: answer });
+  }
+
+  /** Nothing for what it does not know: who asked waits in vain. */
+  #answer(kind: number, body: Uint8Array): Uint8Array | undefined {
+    if (kind === KIND.getHeaders) return this.#headers(body);
+    return kind === KIND.getBlocks ? this.#blocks(body) : undefined;
   }
 
   /** One header: id 32 | u16 count. */
