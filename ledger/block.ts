@@ -111,6 +111,20 @@ export function decodeBlock(bytes: Uint8Array): Block {
   return { header, transactions };
 }
 
+/** How many transactions an encoded block has. The block was checked before: nothing else of it is read. */
+export function transactionCountOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(HEADER_BYTES);
+}
+
+/** The transaction at `index` of an encoded block that was checked before, without reading the others. */
+export function transactionAt(bytes: Uint8Array, index: number): Transaction | undefined {
+  if (index < 0 || index >= transactionCountOf(bytes)) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  let at = HEADER_BYTES + 4;
+  for (let i = 0; i < index; i++) at += 4 + view.getUint32(at);
+  return decodeTransaction(bytes.subarray(at + 4, at + 4 + view.getUint32(at)));
+}
+
 /** RFC 6962 root over encoded signed transactions: signatures too, so that a block id stands for exactly one body. */
 export function txRootOf(encoded: readonly Uint8Array[]): Hash {
   return hashId<Hash>(merkleRoot(encoded.map((bytes) => leafHash(bytes))));

@@ -1,5 +1,11 @@
 import { Type as T } from 'typebox';
-import { type BlockHeader, blockIdOf, decodeBlock } from '../../../ledger/block.ts';
+import {
+  type BlockHeader,
+  blockIdOf,
+  decodeBlock,
+  transactionAt,
+  transactionCountOf,
+} from '../../../ledger/block.ts';
 import { fromHex } from '../../../ledger/bytes.ts';
 import { LedgerError } from '../../../ledger/errors.ts';
 import {
@@ -55,7 +61,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   const blockAt = (id: BlockId): BlockJson | undefined => {
     const header = chain.header(id);
     const bytes = chain.blockBytes(id);
-    const count = bytes && decodeBlock(bytes).transactions.length;
+    const count = bytes && transactionCountOf(bytes);
     return header && presentBlock(id, header, count, statusOf(id, header));
   };
   const statusOf = (id: BlockId, header: BlockHeader): BlockJson['status'] => {
@@ -152,15 +158,15 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       const waiting = ledger.mempool.get(id);
       const place = store.index<TransactionPlace>(`tx/${id}`);
       const blockId = place === undefined ? undefined : store.idAt(place.height);
-      const block = blockId === undefined ? undefined : store.block(blockId);
-      const transaction = block?.transactions[place?.index ?? -1];
-      if (block !== undefined && transaction !== undefined)
-        return presentTransaction(transaction, block.header);
-      if (place !== undefined && blockId !== undefined && block === undefined)
+      if (place !== undefined && blockId !== undefined) {
+        const bytes = store.blockBytes(blockId);
+        const transaction = bytes && transactionAt(bytes, place.index);
+        if (transaction !== undefined) return presentTransaction(transaction, store.header(blockId));
         throw new NodeError(
           'pruned',
           `the transaction is final in block ${place.height}, whose body is pruned here: ask a node that keeps all bodies`,
         );
+      }
       if (waiting === undefined) throw notFound(`transaction ${id}`);
       return presentTransaction(waiting.transaction, undefined);
     },
