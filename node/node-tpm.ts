@@ -20,7 +20,7 @@ import type { Tpm } from './tpm/tpm.ts';
 export async function openNodeTpm(
   dataFolder: string,
   settings: Settings,
-  { kind: chainKind }: Genesis,
+  { kind: chainKind }: Pick<Genesis, 'kind'>,
 ): Promise<Tpm | undefined> {
   const device = settings['tpm.device'];
   if (device === 'none') return undefined;

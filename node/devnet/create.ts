@@ -1,17 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { toHex } from '../../ledger/bytes.ts';
-import { isPublicKey, publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { chainIdOf, DEFAULT_PARAMETERS, type Genesis, genesisToJson } from '../../ledger/genesis.ts';
 import { formatAcorns, GRAINS_PER_ACORN, grains } from '../../ledger/grains.ts';
-import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
+import type { Hash } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import { createKeystore } from '../keys/keystore.ts';
-import { writePrivateFile } from '../keys/private-file.ts';
 import { type Emulator, emulatorFolder, emulatorSocket, startEmulators } from '../tpm/emulator.ts';
-import { openIssuer } from '../tpm/issuer-desk.ts';
+import { issuerAccount, openIssuer } from '../tpm/issuer-desk.ts';
 import { openTpm } from '../tpm/open.ts';
 import { OwnerDesk } from '../tpm/owner-desk.ts';
 
@@ -120,8 +116,7 @@ async function fill(
   chipOf: (n: number) => string,
   progress: (text: string) => void,
 ): Promise<void> {
-  const issuerSecret = freshSecret();
-  await writePrivateFile(join(making, 'issuer-key'), `${toHex(issuerSecret)}\n`);
+  const issuer = await issuerAccount(making);
   const numbers = Array.from({ length: plan.nodes }, (_, i) => i + 1);
   const members = await Promise.all(
     numbers.map(async (n) => {
@@ -138,7 +133,7 @@ async function fill(
     name: 'development',
     timestampMs: Date.now(),
     kind: 'dev',
-    issuers: [keyId<AccountId>(publicKeyOf(issuerSecret))],
+    issuers: [issuer],
     committee: members.slice(0, committeeSize(plan.nodes)).map(({ ekId, keys }) => ({
       seatId: ekId as string as Hash,
       nodeId: keys.nodeId,
@@ -199,15 +194,4 @@ automatic = true
 [log]
 file = "node.log"
 `;
-}
-
-function freshSecret(): Uint8Array {
-  for (;;) {
-    const secret = Uint8Array.from(randomBytes(32));
-    try {
-      if (isPublicKey(publicKeyOf(secret))) return secret;
-    } catch {
-      // Zero or beyond the group's order: one in 2^128 draws.
-    }
-  }
 }

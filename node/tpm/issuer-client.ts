@@ -1,3 +1,4 @@
+import { boundedText } from '../bounded-text.ts';
 import { IssuerError, type IssuerErrorCode, isIssuerErrorCode } from './issuer-error.ts';
 
 /** The owner's half of `POST /issuer/requests`: one HTTPS request to an issuer's node. */
@@ -46,7 +47,7 @@ export async function askIssuer(address: string, requestText: string): Promise<s
       redirect: 'error',
       signal: AbortSignal.timeout(DEADLINE_MS),
     });
-    text = await boundedText(response);
+    text = await answerText(response);
   } catch (error) {
     if (error instanceof IssuerError) throw error;
     throw new IssuerError('issuer-unreachable', `${url.host} does not answer (${reasonOf(error)})`);
@@ -55,16 +56,10 @@ export async function askIssuer(address: string, requestText: string): Promise<s
   throw refusal(url, response.status, text);
 }
 
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > ANSWER_BYTES_MAX)
-      throw new IssuerError('issuer-refused', `the issuer answered with more than ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+async function answerText(response: Response): Promise<string> {
+  const text = await boundedText(response, ANSWER_BYTES_MAX);
+  if (text !== undefined) return text;
+  throw new IssuerError('issuer-refused', `the issuer answered with more than ${ANSWER_BYTES_MAX} bytes`);
 }
 
 function refusal(url: URL, status: number, text: string): IssuerError {

@@ -1,12 +1,15 @@
-import type { X509Certificate } from 'node:crypto';
+import { randomBytes, type X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
-import { fromHex } from '../../ledger/bytes.ts';
+import { fromHex, toHex } from '../../ledger/bytes.ts';
 import { isPublicKey, publicKeyOf } from '../../ledger/crypto/secp256k1.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import type { Grains } from '../../ledger/grains.ts';
 import { type AccountId, type ChainId, keyId } from '../../ledger/ids.ts';
+import { writePrivateFile } from '../keys/private-file.ts';
+import { firstKey } from '../keys/seed.ts';
 import { readCertificate } from './certificate.ts';
 import {
   type EndorsementAnswer,
@@ -91,6 +94,19 @@ export async function openIssuer(
     chainKind: genesis.kind,
     denominationGrains,
   });
+}
+
+/**
+ * The account that stands for an issuer in a network file: of the key in `folder`, which is made (mode 0600) when there is
+ * none. Throws IssuerError `issuer-key` for a key that is damaged.
+ */
+export async function issuerAccount(folder: string): Promise<AccountId> {
+  const path = join(folder, KEY_FILE);
+  if (!existsSync(path)) {
+    const secret = firstKey(() => Uint8Array.from(randomBytes(32)));
+    await writePrivateFile(path, `${toHex(secret)}\n`);
+  }
+  return keyId<AccountId>(publicKeyOf(await readIssuerKey(path)));
 }
 
 async function readIssuerKey(path: string): Promise<Uint8Array> {

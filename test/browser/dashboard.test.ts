@@ -240,7 +240,8 @@ test('an id leads to what it names', async () => {
 
 test('older blocks and older payments are turned to page by page, and back', async () => {
   const height = async (): Promise<number> =>
-    ((await (await fetch(new URL('/api/v1/ledger/head', devnet.loginUrl))).json()) as { height: number }).height;
+    ((await (await fetch(new URL('/api/v1/ledger/head', devnet.loginUrl))).json()) as { height: number })
+      .height;
   const turn = async (name: string, rows: string): Promise<void> => {
     const pages = page.getByRole('group', { name: `Pages of ${name}` });
     const texts = () => page.getByRole('region', { name: rows }).getByRole('row').allInnerTexts();
