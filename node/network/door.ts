@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { createServer } from 'node:tls';
 import { Budget } from './budget.ts';
-import type { Channel } from './channel.ts';
 import { addressGroup, largestShare } from './fair-share.ts';
 import { NetworkError } from './network-error.ts';
 import { ALPN, TlsChannel } from './tls-channel.ts';
+import type { Door, DoorOptions } from './transport.ts';
 
 /** The listening end: TLS 1.3, and bounds on those who have not yet said who they are. */
 
@@ -18,26 +18,18 @@ const CONNECTS_BURST = 256;
 const GROUPS_MAX = 4_096;
 const HANDSHAKE_MS = 5_000;
 
-export interface Door {
-  /** host:port on which it listens. */
-  readonly address: string;
-  /** Connections that have not said hello. */
-  readonly waiting: number;
-  close(): Promise<void>;
-}
-
-export interface DoorOptions {
-  readonly host: string;
-  readonly port: number;
+export interface TlsDoorOptions extends DoorOptions {
   readonly certificate: { readonly key: string; readonly cert: string };
-  /** Connections that have said hello, at most. */
-  readonly connectionsMax: number;
-  /** Settles when the connection is authenticated or refused. Must not throw. */
-  welcome(channel: Channel): Promise<void>;
 }
 
 /** Throws NetworkError `address-in-use`. */
-export function openDoor({ host, port, certificate, connectionsMax, welcome }: DoorOptions): Promise<Door> {
+export function openDoor({
+  host,
+  port,
+  certificate,
+  connectionsMax,
+  welcome,
+}: TlsDoorOptions): Promise<Door> {
   const waiting = new Map<string, { readonly socket: Socket; readonly group: string }>();
   const rate = new ConnectRate();
   const server = createServer({

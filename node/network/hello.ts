@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream';
 import { concat, equalBytes, utf8 } from '../../ledger/bytes.ts';
 import { publicKeyOf, sign, signingDigest, verify } from '../../ledger/crypto/secp256k1.ts';
 import { type ChainId, idBytes, keyId, type NodeId } from '../../ledger/ids.ts';
-import type { Channel } from './channel.ts';
 import { NetworkError } from './network-error.ts';
+import type { Channel } from './transport.ts';
 
 /**
  * Who is at the other end. Both sign chain, role, both node keys and the TLS exporter value (RFC 8446, section 7.5):

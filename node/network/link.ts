@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../ledger/ids.ts';
 import { Budget } from './budget.ts';
-import type { Channel } from './channel.ts';
 import { FRAME_BYTES_MAX, FrameReader, PREFIX_BYTES } from './frame-reader.ts';
 import type { Purpose } from './hello.ts';
 import { Liveness } from './liveness.ts';
 import { NetworkError } from './network-error.ts';
+import type { Channel } from './transport.ts';
 
 /**
  * One authenticated connection with many small exchanges at once. Frame: u32 length of the rest | u8 type | u32 id |

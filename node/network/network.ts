@@ -1,22 +1,22 @@
 import { setMaxListeners } from 'node:events';
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
-import { BackOff } from './back-off.ts';
-import { Budget } from './budget.ts';
 import { BulkPool, CONNECTIONS_MAX } from './bulk-pool.ts';
-import { selfSignedCertificate } from './certificate.ts';
-import type { Channel } from './channel.ts';
 import { within } from './deadline.ts';
-import { dial } from './dial.ts';
+import { Dialler } from './dialler.ts';
 import { Directory, type RecordStore } from './directory.ts';
-import { type Door, openDoor } from './door.ts';
 import { placeFor } from './fair-share.ts';
 import { answerHello, type Identity, identityOf, type Purpose } from './hello.ts';
 import { KIND } from './kinds.ts';
 import { BODY_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
 import { NetworkError } from './network-error.ts';
-import { encodeRecords, RECORD_BYTES_MAX, RECORDS_MAX } from './node-record.ts';
+import { RECORD_BYTES_MAX, RECORDS_MAX } from './node-record.ts';
+import { PeerLinks, type PeerListener } from './peer-links.ts';
+import { RecordGossip } from './record-gossip.ts';
+import { Seeds } from './seeds.ts';
+import { ShunList } from './shun-list.ts';
+import { tlsTransport } from './tls-transport.ts';
+import type { Channel, Door, Transport } from './transport.ts';
 
 /** Links to other nodes: one connection a peer for small requests and gossip, a small pool a peer for bulk. */
 
@@ -28,25 +28,7 @@ const BULK_PREFERRED_PLACES = 32;
 const BULK_POOLS_MAX = 256;
 /** Answers that were not yet sent, of all connections; beyond, strangers are asked to come back. */
 const UNSENT_BYTES_MAX = 256 * 1_048_576;
-const RETRY_MIN_MS = 100;
-const RETRY_MAX_MS = 5_000;
-/** A link that lasted so long was no failure. */
-const STEADY_MS = 5_000;
-/** How often it is looked whether the link to a seed is still there. */
-const LOOK_AGAIN_MS = 500;
 const REQUEST_MS = 10_000;
-/** Two links to one peer that are younger than this have crossed; an older one was left behind by a restart. */
-const CROSSING_MS = 2_000;
-/** How long the link that gave way still carries what was under way on it. */
-const RETIRED_MS = 2_000;
-
-/** Messages with node records that a link brings: at first all that the other end knows, then what is new. */
-const RECORDS_PER_SECOND = 4;
-const RECORDS_BURST = 64;
-
-/** A node that misbehaved is not spoken to for this long. */
-const SHUN_MS = 60_000;
-const SHUNNED_MAX = 1_024;
 
 export interface NetworkOptions {
   readonly chainId: ChainId;
@@ -60,6 +42,8 @@ export interface NetworkOptions {
   /** Keeps node records over restarts. */
   readonly records: RecordStore;
   readonly logger: Logger;
+  /** TLS over TCP, unless told. */
+  readonly transport?: Transport;
 }
 
 export interface PeerInfo {
@@ -82,21 +66,13 @@ export class Network {
   readonly #self: Identity;
   readonly #directory: Directory;
   readonly #handlers = new Map<number, Handler>();
-  readonly #links = new Map<NodeId, Link>();
-  readonly #retired = new Map<NodeId, Link>();
   readonly #pools = new Map<NodeId, BulkPool>();
   readonly #inboundBulk = new Set<Link>();
-  readonly #seeds = new Set<NodeId>();
-  readonly #listeners = new Set<(nodeId: NodeId, state: 'connected' | 'disconnected') => void>();
-  /** Until when, by the monotonic clock. */
-  readonly #shunned = new Map<NodeId, number>();
+  readonly #links: PeerLinks;
+  readonly #seeds: Seeds;
+  readonly #dialler: Dialler;
   readonly #dialing = new Map<NodeId, Promise<Link>>();
-  readonly #recordBudgets = new WeakMap<Link, Budget>();
-  /** One message of records a turn of the event loop. */
-  #recordsTurn = Promise.resolve();
-  /** By address. */
-  readonly #backOff = new BackOff(RETRY_MIN_MS, RETRY_MAX_MS);
-  readonly #seedBackOff = new BackOff(RETRY_MIN_MS, RETRY_MAX_MS);
+  readonly #shunned = new ShunList();
   readonly #abort = new AbortController();
   readonly #logger: Logger;
   #door: Door | undefined;
@@ -104,15 +80,19 @@ export class Network {
   #prefers: (peer: NodeId) => boolean = () => false;
   readonly #roomFor = (link: Link): boolean =>
     this.#prefers(link.peer) ||
-    [...this.#links.values(), ...this.#inboundBulk].reduce((sum, { unsentBytes }) => sum + unsentBytes, 0) <
+    [...this.#links.all(), ...this.#inboundBulk].reduce((sum, { unsentBytes }) => sum + unsentBytes, 0) <
       UNSENT_BYTES_MAX;
   readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
 
   private constructor(options: NetworkOptions) {
+    const { signal } = this.#abort;
+    const { logger, transport = tlsTransport } = options;
     // Every dial and every wait for a peer hears of the end; the bounds on peers and pools are theirs, too.
-    setMaxListeners(0, this.#abort.signal);
+    setMaxListeners(0, signal);
     this.#self = identityOf(options.chainId, options.nodeSecret);
-    this.#logger = options.logger;
+    this.#logger = logger;
+    this.#links = new PeerLinks(this.nodeId);
+    this.#dialler = new Dialler(transport, this.#self, signal);
     this.#directory = new Directory({
       chainId: options.chainId,
       nodeId: this.nodeId,
@@ -121,24 +101,35 @@ export class Network {
       store: options.records,
       keep: (nodeId) => this.#links.has(nodeId),
       onSaveFailed: (error) =>
-        options.logger.warn({ reason: (error as Error).message }, 'the node records could not be saved'),
+        logger.warn({ reason: (error as Error).message }, 'the node records could not be saved'),
     });
-    this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (peer, body, link) =>
-      this.#receiveRecords(peer, body, link),
-    );
+    this.#seeds = new Seeds({
+      signal,
+      openLink: (peer) => this.#links.open(peer),
+      link: (address) => this.#linkAt(address),
+      onFailed: (address, { message }) =>
+        logger.debug({ address, reason: message }, 'a node was not reached'),
+    });
+    const gossip = new RecordGossip({
+      directory: this.#directory,
+      signal,
+      pass: (message, from) => this.broadcast(KIND.records, message, from.peer),
+      onRefused: ({ peer }, reason) => logger.debug({ peer, reason }, 'a node record was refused'),
+    });
+    this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (_, body, link) => gossip.receive(body, link));
   }
 
   /** Listens and begins to connect. Throws NetworkError `address-in-use`. */
   static async open(options: NetworkOptions): Promise<Network> {
     const network = new Network(options);
-    network.#door = await openDoor({
-      host: options.host,
-      port: options.port,
-      certificate: selfSignedCertificate(),
+    const { transport = tlsTransport, host, port, seeds } = options;
+    network.#door = await transport.listen({
+      host,
+      port,
       connectionsMax: PEERS_MAX + BULK_INBOUND_MAX,
       welcome: (channel) => network.#welcome(channel),
     });
-    for (const seed of options.seeds) void network.#keepConnected(seed);
+    for (const seed of seeds) void network.#seeds.keep(seed);
     return network;
   }
 
@@ -152,7 +143,7 @@ export class Network {
   }
 
   peers(): readonly PeerInfo[] {
-    return [...this.#links.values()].map((link) => ({
+    return this.#links.all().map((link) => ({
       nodeId: link.peer,
       address: link.address,
       direction: link.outbound ? 'outbound' : 'inbound',
@@ -172,9 +163,8 @@ export class Network {
     return this.#directory.addressesOf(nodeId);
   }
 
-  onPeer(listener: (nodeId: NodeId, state: 'connected' | 'disconnected') => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  onPeer(listener: PeerListener): () => void {
+    return this.#links.onPeer(listener);
   }
 
   /** Registers what answers a kind of message. Must be done before peers send it. */
@@ -197,12 +187,12 @@ export class Network {
   }
 
   broadcast(kind: number, body: Uint8Array, except?: NodeId): void {
-    for (const link of this.#links.values()) if (link.peer !== except) link.notify(kind, body);
+    for (const link of this.#links.all()) if (link.peer !== except) link.notify(kind, body);
   }
 
   /** Links to a node whose address is known, when there is no link; whether it works is heard by `onPeer`. */
   reach(peer: NodeId): void {
-    if (this.#openLink(peer) === undefined && this.#dialable(peer).length > 0)
+    if (this.#links.open(peer) === undefined && this.#dialable(peer).length > 0)
       this.#linkTo(peer).catch((error: unknown) => {
         if (!(error instanceof NetworkError)) throw error;
       });
@@ -220,21 +210,15 @@ export class Network {
     if (options.bulk === true && this.#dialable(peer).length > 0)
       return this.#poolOf(peer).request(kind, body, deadlineMs);
     const endMs = performance.now() + deadlineMs;
-    const link = this.#openLink(peer) ?? (await within(deadlineMs, this.#linkTo(peer)));
+    const link = this.#links.open(peer) ?? (await within(deadlineMs, this.#linkTo(peer)));
     return link.request(kind, body, Math.max(1, endMs - performance.now()));
   }
 
   /** Ends the connections of a peer that misbehaves, and takes and makes none for a while. */
   shun(peer: NodeId, reason: string): void {
-    this.#shunned.delete(peer);
-    for (const [oldest] of this.#shunned) {
-      if (this.#shunned.size < SHUNNED_MAX) break;
-      this.#shunned.delete(oldest);
-    }
-    this.#shunned.set(peer, performance.now() + SHUN_MS);
+    this.#shunned.add(peer, performance.now());
     this.#logger.warn({ peer, reason }, 'a node misbehaves and is shunned for a while');
-    this.#links.get(peer)?.close();
-    this.#retired.get(peer)?.close();
+    this.#links.close(peer);
     this.#pools.get(peer)?.close();
     this.#pools.delete(peer);
     for (const link of this.#inboundBulk) if (link.peer === peer) link.close();
@@ -242,17 +226,13 @@ export class Network {
 
   /** Whether nothing is heard of a peer for a while because it misbehaved. */
   isShunned(peer: NodeId): boolean {
-    const untilMs = this.#shunned.get(peer);
-    if (untilMs === undefined) return false;
-    if (performance.now() < untilMs) return true;
-    this.#shunned.delete(peer);
-    return false;
+    return this.#shunned.has(peer, performance.now());
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    for (const link of [...this.#links.values(), ...this.#retired.values(), ...this.#inboundBulk])
-      link.close();
+    this.#links.close();
+    for (const link of this.#inboundBulk) link.close();
     for (const pool of this.#pools.values()) pool.close();
     this.#directory.close();
     await this.#door?.close();
@@ -289,7 +269,7 @@ export class Network {
     const newcomer = { address, preferred: this.#prefers(peer) };
     if (purpose === 'link') {
       if (this.#links.has(peer)) return 'free';
-      const held = [...this.#links.values()];
+      const held = this.#links.all();
       const strangers = held.filter(
         (link) => !link.outbound && !this.#seeds.has(link.peer) && !this.#prefers(link.peer),
       );
@@ -321,83 +301,23 @@ export class Network {
     });
   }
 
-  /** Makes a connection the link to its peer. Of two that crossed, both ends keep the one the smaller node id dialled. */
+  /** Makes a connection the link to its peer, and gives the link that counts: another, when two have crossed. */
   #adopt(channel: Channel, peer: NodeId, outbound: boolean): Link {
-    const existing = this.#openLink(peer);
-    const link = this.#link(channel, peer, outbound, 'link', (closed) => this.#lost(closed));
-    if (
-      existing !== undefined &&
-      existing.outbound !== outbound &&
-      existing.outbound === this.nodeId < peer &&
-      performance.now() - existing.openedMs < CROSSING_MS
-    ) {
-      this.#retire(link);
-      return existing;
-    }
-    const known = this.#links.has(peer);
-    this.#links.set(peer, link);
-    if (existing !== undefined) this.#retire(existing);
-    if (!known) this.#emit(peer, 'connected');
-    for (const address of this.addressesOf(peer)) this.#backOff.worked(address);
+    const link = this.#link(channel, peer, outbound, 'link', (closed) => this.#links.lost(closed));
+    const counts = this.#links.adopt(link);
+    if (counts !== link) return counts;
+    this.#dialler.forgive(this.addressesOf(peer));
     for (const message of this.#directory.greeting()) link.notify(KIND.records, message);
     return link;
   }
 
-  /** The other end may have asked something over the link that gives way; one such link a peer. */
-  #retire(link: Link): void {
-    this.#retired.get(link.peer)?.close();
-    this.#retired.set(link.peer, link);
-    setTimeout(() => link.close(), RETIRED_MS).unref();
-  }
-
-  #lost(link: Link): void {
-    if (this.#retired.get(link.peer) === link) this.#retired.delete(link.peer);
-    if (this.#links.get(link.peer) !== link) return;
-    this.#links.delete(link.peer);
-    this.#emit(link.peer, 'disconnected');
-  }
-
-  #emit(nodeId: NodeId, state: 'connected' | 'disconnected'): void {
-    for (const listener of this.#listeners) listener(nodeId, state);
-  }
-
   // ---- connections that go out
 
-  /** Stays connected to an address for as long as the network is open. */
-  async #keepConnected(address: string): Promise<void> {
-    const { signal } = this.#abort;
-    let known: NodeId | undefined;
-    const linkOpen = (): Link | undefined => (known === undefined ? undefined : this.#openLink(known));
-    while (!signal.aborted) {
-      const link = linkOpen();
-      if (link !== undefined) {
-        if (performance.now() - link.openedMs > STEADY_MS) this.#seedBackOff.worked(address);
-      } else {
-        // Also when it works, until the link has lasted: some seeds take a link and drop it at once.
-        this.#seedBackOff.failed(address, performance.now());
-        try {
-          const { channel, peer } = await dial(address, this.#self, 'link', signal);
-          if (known !== undefined) this.#seeds.delete(known);
-          known = peer;
-          this.#seeds.add(peer);
-          if (this.isShunned(peer)) channel.stream.destroy();
-          else this.#adopt(channel, peer, true);
-        } catch (error) {
-          if (!(error instanceof NetworkError)) throw error;
-          // Its own address among the seeds is no seed.
-          if (error.code === 'self') return;
-          this.#logger.debug({ address, reason: error.message }, 'a node was not reached');
-        }
-      }
-      const restMs =
-        linkOpen() === undefined ? this.#seedBackOff.restMs(address, performance.now()) : LOOK_AGAIN_MS;
-      await pause(restMs, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  #openLink(peer: NodeId): Link | undefined {
-    const link = this.#links.get(peer);
-    return link === undefined || link.closed ? undefined : link;
+  async #linkAt(address: string): Promise<NodeId> {
+    const { channel, peer } = await this.#dialler.dial(address, 'link');
+    if (this.isShunned(peer)) channel.stream.destroy();
+    else this.#adopt(channel, peer, true);
+    return peer;
   }
 
   #linkTo(peer: NodeId): Promise<Link> {
@@ -416,7 +336,8 @@ export class Network {
 
   /** Gives up the link that was idle longest, but none to a seed. */
   #makeRoom(): void {
-    const idle = [...this.#links.values()]
+    const idle = this.#links
+      .all()
       .filter((link) => !link.busy && !this.#seeds.has(link.peer))
       .reduce<Link | undefined>((a, b) => (a === undefined || b.usedMs < a.usedMs ? b : a), undefined);
     idle?.close();
@@ -424,33 +345,14 @@ export class Network {
 
   /** Addresses of a peer: those that it signed for, and the one where it was reached. */
   #dialable(peer: NodeId): readonly string[] {
-    const link = this.#openLink(peer);
+    const link = this.#links.open(peer);
     const signed = this.addressesOf(peer);
     return link?.outbound === true && !signed.includes(link.address) ? [...signed, link.address] : signed;
   }
 
   async #dialPeer(peer: NodeId, purpose: Purpose): Promise<Channel> {
     if (this.isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
-    let last: unknown = new NetworkError('unreachable', 'no address of this node is known');
-    for (const address of this.#dialable(peer)) {
-      if (this.#backOff.restMs(address, performance.now()) > 0) {
-        last = new NetworkError('unreachable', `${address} did not answer a moment ago`);
-        continue;
-      }
-      try {
-        const dialled = await dial(address, this.#self, purpose, this.#abort.signal);
-        if (dialled.peer === peer) {
-          this.#backOff.worked(address);
-          return dialled.channel;
-        }
-        dialled.channel.stream.destroy();
-        last = new NetworkError('unreachable', `another node answers at ${address}`);
-      } catch (error) {
-        last = error;
-      }
-      this.#backOff.failed(address, performance.now());
-    }
-    throw last;
+    return this.#dialler.dialPeer(peer, this.#dialable(peer), purpose);
   }
 
   #poolOf(peer: NodeId): BulkPool {
@@ -465,22 +367,5 @@ export class Network {
     );
     this.#pools.set(peer, pool);
     return pool;
-  }
-
-  async #receiveRecords(peer: NodeId, body: Uint8Array, link: Link): Promise<undefined> {
-    const nowMs = performance.now();
-    const budget = this.#recordBudgets.get(link) ?? new Budget(RECORDS_PER_SECOND, RECORDS_BURST, nowMs);
-    this.#recordBudgets.set(link, budget);
-    // Each may take ten milliseconds of signatures here, and as much at everybody who is told.
-    if (budget.spend(0, nowMs) > 0) return;
-    budget.spend(1, nowMs);
-    const turn = this.#recordsTurn.then(() => nextTurn());
-    this.#recordsTurn = turn;
-    await turn;
-    if (this.#abort.signal.aborted) return;
-    const { fresh, refused } = this.#directory.receive(body);
-    if (refused !== undefined)
-      this.#logger.debug({ peer, reason: refused.message }, 'a node record was refused');
-    if (fresh.length > 0) this.broadcast(KIND.records, encodeRecords(fresh), peer);
   }
 }

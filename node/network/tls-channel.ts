@@ -1,7 +1,7 @@
 import type { OnReadOpts } from 'node:net';
 import { type ConnectionOptions, connect, createSecureContext, type TLSSocket } from 'node:tls';
-import type { Channel } from './channel.ts';
 import { lookUpInTurn } from './name-lookup.ts';
+import type { Channel } from './transport.ts';
 
 /** The protocol that nodes speak with each other over TLS (ALPN, RFC 7301). */
 export const ALPN = 'blocktree/1';

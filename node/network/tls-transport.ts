@@ -1,20 +1,20 @@
 import type { TLSSocket } from 'node:tls';
-import type { NodeId } from '../../ledger/ids.ts';
-import type { Channel } from './channel.ts';
-import { type Identity, type Purpose, sayHello } from './hello.ts';
+import { selfSignedCertificate } from './certificate.ts';
+import { openDoor } from './door.ts';
 import { NetworkError } from './network-error.ts';
 import { splitAddress } from './node-record.ts';
 import { TlsChannel } from './tls-channel.ts';
+import type { Channel, Transport } from './transport.ts';
 
 const DIAL_MS = 5_000;
 
-/** A connection to whoever answers at `address` (host:port) and proves its key. Throws NetworkError. */
-export async function dial(
-  address: string,
-  self: Identity,
-  purpose: Purpose,
-  signal: AbortSignal,
-): Promise<{ readonly channel: Channel; readonly peer: NodeId }> {
+/** TLS 1.3 over TCP, with a certificate that is new at every start. */
+export const tlsTransport: Transport = {
+  dial,
+  listen: (options) => openDoor({ ...options, certificate: selfSignedCertificate() }),
+};
+
+async function dial(address: string, signal: AbortSignal): Promise<Channel> {
   const where = splitAddress(address);
   if (where === undefined) throw new NetworkError('unreachable', `expected host:port, got "${address}"`);
   const stopping = new NetworkError('closed', 'this node is stopping');
@@ -24,10 +24,7 @@ export async function dial(
   signal.addEventListener('abort', stop, { once: true });
   try {
     await secured(channel.stream, address);
-    return { channel, peer: await sayHello(channel, self, purpose) };
-  } catch (error) {
-    channel.stream.destroy();
-    throw signal.aborted ? stopping : error;
+    return channel;
   } finally {
     signal.removeEventListener('abort', stop);
   }

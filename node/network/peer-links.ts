@@ -1,0 +1,98 @@
+import type { NodeId } from '../../ledger/ids.ts';
+import type { Link } from './link.ts';
+
+/** One link a peer, also when both ends dial at once or one of them restarts. */
+
+/** Two links to one peer that are younger than this have crossed; an older one was left behind by a restart. */
+const CROSSING_MS = 2_000;
+/** How long the link that gave way still carries what was under way on it. */
+const RETIRED_MS = 2_000;
+
+export type PeerListener = (nodeId: NodeId, state: 'connected' | 'disconnected') => void;
+
+export class PeerLinks {
+  readonly #self: NodeId;
+  readonly #links = new Map<NodeId, Link>();
+  /** Links that gave way; one a peer. */
+  readonly #retired = new Map<NodeId, Link>();
+  readonly #listeners = new Set<PeerListener>();
+
+  constructor(self: NodeId) {
+    this.#self = self;
+  }
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  all(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
+  has(peer: NodeId): boolean {
+    return this.#links.has(peer);
+  }
+
+  get(peer: NodeId): Link | undefined {
+    return this.#links.get(peer);
+  }
+
+  /** The link to a peer, when something can be sent over it. */
+  open(peer: NodeId): Link | undefined {
+    const link = this.#links.get(peer);
+    return link === undefined || link.closed ? undefined : link;
+  }
+
+  onPeer(listener: PeerListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Takes a new link; gives the one that counts from now on. Of two that crossed, both ends keep the one that the smaller
+   * node id dialled.
+   */
+  adopt(link: Link): Link {
+    const { peer } = link;
+    const existing = this.open(peer);
+    if (
+      existing !== undefined &&
+      existing.outbound !== link.outbound &&
+      existing.outbound === this.#self < peer &&
+      link.openedMs - existing.openedMs < CROSSING_MS
+    ) {
+      this.#retire(link);
+      return existing;
+    }
+    const known = this.#links.has(peer);
+    this.#links.set(peer, link);
+    if (existing !== undefined) this.#retire(existing);
+    if (!known) this.#emit(peer, 'connected');
+    return link;
+  }
+
+  /** A link has closed. */
+  lost(link: Link): void {
+    if (this.#retired.get(link.peer) === link) this.#retired.delete(link.peer);
+    if (this.#links.get(link.peer) !== link) return;
+    this.#links.delete(link.peer);
+    this.#emit(link.peer, 'disconnected');
+  }
+
+  /** Closes the links of a peer, or of all. */
+  close(peer?: NodeId): void {
+    for (const link of [...this.#links.values(), ...this.#retired.values()])
+      if (peer === undefined || link.peer === peer) link.close();
+  }
+
+  /** The other end may have asked something over the link that gives way. */
+  #retire(link: Link): void {
+    this.#retired.get(link.peer)?.close();
+    this.#retired.set(link.peer, link);
+    setTimeout(() => link.close(), RETIRED_MS).unref();
+  }
+
+  #emit(nodeId: NodeId, state: 'connected' | 'disconnected'): void {
+    for (const listener of this.#listeners) listener(nodeId, state);
+  }
+}
