@@ -16,6 +16,7 @@ import type { Genesis, Seat } from './genesis.ts';
 import { chainIdOf } from './genesis.ts';
 import { type BlockId, type ChainId, type Hash, hashId, idBytes, type NodeId, ZERO_HASH } from './ids.ts';
 import { leafHash, merkleRoot } from './merkle.ts';
+import { atOnce, type Steps } from './steps.ts';
 import { decodeTransaction, encodeTransaction, type Transaction } from './transaction.ts';
 
 export const BLOCK_BYTES_MAX = 1_048_576;
@@ -97,6 +98,14 @@ export function encodeBlock(block: Block): Uint8Array {
  * Throws LedgerError `malformed`, `oversized`, `bad-block`.
  */
 export function decodeBlock(bytes: Uint8Array): Block {
+  return atOnce(decodeBlockInSteps(bytes));
+}
+
+/** Transactions that are read in one step. */
+const STEP_TRANSACTIONS = 256;
+
+/** `decodeBlock` in short steps, between which the caller may do something else. */
+export function* decodeBlockInSteps(bytes: Uint8Array): Steps<Block> {
   if (bytes.length > BLOCK_BYTES_MAX) {
     throw new LedgerError(
       'oversized',
@@ -105,7 +114,11 @@ export function decodeBlock(bytes: Uint8Array): Block {
   }
   const header = decodeHeader(bytes.subarray(0, HEADER_BYTES));
   const encoded = decode(bodyCodec, bytes.subarray(HEADER_BYTES), 'the transactions of a block');
-  const transactions = encoded.map(decodeTransaction);
+  const transactions: Transaction[] = [];
+  for (const one of encoded) {
+    transactions.push(decodeTransaction(one));
+    if (transactions.length % STEP_TRANSACTIONS === 0) yield undefined;
+  }
   if (txRootOf(encoded) !== header.txRoot)
     throw new LedgerError('bad-block', 'the transactions are not those of the header');
   return { header, transactions };

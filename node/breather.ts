@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Steps } from '../ledger/steps.ts';
 
 /** After this long at a stretch work lets the event loop turn. */
 const STRETCH_MS = 12;
@@ -17,5 +18,15 @@ export class Breather {
   async breathe(): Promise<void> {
     await nextTurn();
     Breather.#turnedMs = performance.now();
+  }
+}
+
+/** Work that comes in steps, done to its end; the event loop turns between them. */
+export async function inSteps<T>(steps: Steps<T>): Promise<T> {
+  const breather = new Breather();
+  for (;;) {
+    if (breather.due) await breather.breathe();
+    const step = steps.next();
+    if (step.done) return step.value;
   }
 }

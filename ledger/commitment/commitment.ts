@@ -2,6 +2,7 @@ import { compareBytes } from '../bytes.ts';
 import { invariant } from '../errors.ts';
 import { type Hash, hashId } from '../ids.ts';
 import type { StateChanges } from '../state/draft.ts';
+import { atOnce, type Steps } from '../steps.ts';
 import { hashOf, keyHashOf, type Subtree, valueHashOf } from './node-hash.ts';
 import { decodePage, EMPTY_PAGE, fold, nibbleAt, type Page } from './page.ts';
 import { PageEdit } from './page-edit.ts';
@@ -22,11 +23,7 @@ const HEX = '0123456789abcdef';
 
 /** The root after `changes`, and the pages that it takes. Touches only pages on the way to a changed row. */
 export function commit(readPage: PageReader, changes: StateChanges): Commitment {
-  const steps = commitInSteps(readPage, changes);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
+  return atOnce(commitInSteps(readPage, changes));
 }
 
 export interface Commitment {
@@ -35,13 +32,10 @@ export interface Commitment {
 }
 
 /** Rows that are hashed, and changes that are made, in one step at most, about. */
-const STEP_ROWS = 256;
+const STEP_ROWS = 128;
 
 /** `commit` in short steps, between which the caller may do something else. */
-export function* commitInSteps(
-  readPage: PageReader,
-  changes: StateChanges,
-): Generator<undefined, Commitment, undefined> {
+export function* commitInSteps(readPage: PageReader, changes: StateChanges): Steps<Commitment> {
   const list: Change[] = [];
   for (const [key, row] of changes) {
     list.push({ keyHash: keyHashOf(key), valueHash: row === undefined ? undefined : valueHashOf(row) });

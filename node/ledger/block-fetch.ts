@@ -3,7 +3,7 @@ import * as P from 'micro-packed';
 import {
   type BlockHeader,
   blockIdOf,
-  decodeBlock,
+  decodeBlockInSteps,
   decodeHeader,
   encodeHeader,
   HEADER_BYTES,
@@ -12,12 +12,12 @@ import { concat } from '../../ledger/bytes.ts';
 import { blockIdCodec, boundedList, type Codec, decode, encode } from '../../ledger/codec.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
-import { Breather } from '../breather.ts';
+import { Breather, inSteps } from '../breather.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { NetworkError } from '../network/network-error.ts';
 import { ServingSlots } from '../network/serving-slots.ts';
-import { BodyStream, type BodyStreamOptions } from './body-stream.ts';
+import { BodyStream, type BodyStreamOptions, type FetchedBlock } from './body-stream.ts';
 import type { Chain } from './chain.ts';
 
 /** Blocks by id from other nodes: headers backwards, each vouched for by the id it was asked by, then bodies. */
@@ -97,8 +97,10 @@ export async function fetchHeaders(
     if (answer.length === 0 || answer.length % HEADER_BYTES !== 0)
       throw new LedgerError('malformed', 'expected headers');
     const headers: BlockHeader[] = [];
+    const breather = new Breather();
     let expected = from;
     for (let at = 0; at < answer.length; at += HEADER_BYTES) {
+      if (breather.due) await breather.breathe();
       const header = decodeHeader(answer.subarray(at, at + HEADER_BYTES));
       if (blockIdOf(header) !== expected)
         throw new LedgerError('bad-block', 'a header that was not asked for');
@@ -122,10 +124,10 @@ export function streamBlocks(
       const answer = await network.request(peer, KIND.getBlocks, encode(blocksRequest, [...ids], 'request'), {
         bulk,
       });
-      return decode(blocksAnswer, answer, 'blocks').map((bytes) => ({
-        block: decodeBlock(bytes),
-        bytes: bytes.length,
-      }));
+      const found: FetchedBlock[] = [];
+      for (const bytes of decode(blocksAnswer, answer, 'blocks'))
+        found.push({ block: await inSteps(decodeBlockInSteps(bytes)), bytes: bytes.length });
+      return found;
     },
   });
 }

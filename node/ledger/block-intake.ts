@@ -18,6 +18,8 @@ import type { Chain } from './chain.ts';
 
 /** Missing ancestors up to this many are held as overlays; more are committed in stretches. */
 const CATCH_UP_STRETCH = 64;
+/** A stretch of full blocks ends with so many: overlays of thousands of transactions take megabytes each. */
+const STRETCH_TRANSACTIONS = 4_096;
 /** How soon a block far ahead that is not final is looked at again. */
 const LONG_WAY_MS = 500;
 /** Blocks that came in and wait for execution. */
@@ -182,16 +184,21 @@ export class BlockIntake {
       onBad: (peer, { message }) => this.#options.network.shun(peer, `it gave bad blocks: ${message}`),
     });
     try {
-      for (let at = 0; at < path.length; at += CATCH_UP_STRETCH) {
-        const stretch = path.slice(at, at + CATCH_UP_STRETCH);
+      const left = path.values();
+      let isLast = false;
+      while (!isLast) {
         const ready: { id: BlockId; block: Block }[] = [];
-        for (const id of stretch) {
+        let transactions = 0;
+        while (ready.length < CATCH_UP_STRETCH && transactions < STRETCH_TRANSACTIONS) {
+          const { value: id, done } = left.next();
+          if (done === true) break;
           const block = blocks.get(id) ?? (await bodies.next());
           if (block === undefined) return 'gone';
           ready.push({ id, block });
           blocks.delete(id);
+          transactions += block.transactions.length;
         }
-        const isLast = at + stretch.length === path.length;
+        isLast = ready.at(-1)?.id === path.at(-1);
         const walked = await this.#options.inTurn(() => this.#executeStretch(ready, final && !isLast));
         if (walked !== 'valid') return walked;
       }

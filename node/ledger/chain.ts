@@ -8,12 +8,7 @@ import {
   txRootOf,
 } from '../../ledger/block.ts';
 import { toHex } from '../../ledger/bytes.ts';
-import {
-  type Commitment,
-  commitInSteps,
-  type PageChanges,
-  type PageReader,
-} from '../../ledger/commitment/commitment.ts';
+import { commitInSteps, type PageChanges, type PageReader } from '../../ledger/commitment/commitment.ts';
 import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { verify } from '../../ledger/crypto/secp256k1.ts';
@@ -31,10 +26,10 @@ import {
   type TracedEvent,
 } from '../../ledger/state/apply.ts';
 import type { ChainRules } from '../../ledger/state/context.ts';
-import { readerOver, type StateChanges, type StateReader } from '../../ledger/state/draft.ts';
+import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
 import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
-import { Breather } from '../breather.ts';
+import { Breather, inSteps } from '../breather.ts';
 import type { FinalRecord } from './final-record.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { LedgerStore } from './ledger-store.ts';
@@ -224,10 +219,13 @@ export class Chain {
   }
 
   async #verifyBlock({ transactions }: Block): Promise<boolean> {
-    const unknown = transactions.filter((transaction) => !this.#isVerified(encodeTransaction(transaction)));
-    const checks = unknown.map((transaction) =>
-      signatureCheckOf(transaction, encodeTransaction(transaction)),
-    );
+    const checks: SignatureCheck[] = [];
+    const breather = new Breather();
+    for (const transaction of transactions) {
+      const bytes = encodeTransaction(transaction);
+      if (!this.#isVerified(bytes)) checks.push(signatureCheckOf(transaction, bytes));
+      if (breather.due) await breather.breathe();
+    }
     return (await this.#pool.verify(checks, true)).every((holds) => holds);
   }
 
@@ -296,11 +294,7 @@ export class Chain {
       'bad-block',
       'the header names another next committee',
     );
-    const { root, pages } = await commitBreathing(
-      this.#pagesAfter(header.parentId),
-      outcome.changes,
-      breather,
-    );
+    const { root, pages } = await inSteps(commitInSteps(this.#pagesAfter(header.parentId), outcome.changes));
     demand(
       root === header.stateRoot,
       'bad-state-root',
@@ -344,11 +338,7 @@ export class Chain {
     }
     if (included.length === 0 && !this.periodTurnDue(request.parentId, timestampMs)) return undefined;
     const outcome = execution.finish();
-    const { root, pages } = await commitBreathing(
-      this.#pagesAfter(request.parentId),
-      outcome.changes,
-      breather,
-    );
+    const { root, pages } = await inSteps(commitInSteps(this.#pagesAfter(request.parentId), outcome.changes));
     const block: Block = {
       header: {
         chainId,
@@ -494,19 +484,6 @@ export class Chain {
 /** The hash of the next committee where a block is the last of its epoch, zero elsewhere. */
 function nextCommitteeHashOf({ nextCommittee }: BlockOutcome): Hash {
   return nextCommittee === undefined ? ZERO_HASH : committeeHash(nextCommittee);
-}
-
-/** `commit` in steps between which the event loop turns. */
-async function commitBreathing(
-  readPage: PageReader,
-  changes: StateChanges,
-  breather: Breather,
-): Promise<Commitment> {
-  const steps = commitInSteps(readPage, changes);
-  for (let step = steps.next(); ; step = steps.next()) {
-    if (step.done) return step.value;
-    if (breather.due) await breather.breathe();
-  }
 }
 
 function signatureCheckOf({ sender, signature }: Transaction, bytes: Uint8Array): SignatureCheck {
