@@ -38,6 +38,7 @@ const NODE_STATUS: Partial<Record<NodeErrorCode, number>> = {
   'not-running': 503,
   'not-synced': 503,
   pruned: 410,
+  'disk-full': 507,
   'no-tpm': 409,
 };
 /** What is wrong with a request is 422 unless it says otherwise here. */

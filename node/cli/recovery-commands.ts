@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadSettings } from '../config/settings.ts';
 import { NodeError } from '../errors.ts';
@@ -102,8 +102,7 @@ export function recoveryCommands(ledger: Command, run: Runner): void {
     .description('take over an export or a snapshot after checking all of it (the node must not run)')
     .action(
       run(async ({ dataFolder }, file: string) => {
-        if (!existsSync(file)) throw new NodeError('not-found', `there is no file ${file}`);
-        const totalBytes = statSync(file).size;
+        const { size: totalBytes } = statSync(file, { throwIfNoEntry: false }) ?? { size: 0 };
         const bar = new ProgressBar('importing');
         const report = await withChain(dataFolder(), (chain) =>
           importLedger(chain, file, (part, doneBytes) => bar.update(doneBytes, totalBytes, part)),

@@ -31,6 +31,7 @@ import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
 import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
 import { Breather, inSteps } from '../breather.ts';
 import type { FinalRecord } from './final-record.ts';
+import { ledgerLocation, openError } from './ledger-database.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { LedgerStore } from './ledger-store.ts';
 import type { SignatureCheck } from './signature-batch.ts';
@@ -101,7 +102,7 @@ export class Chain {
       await StagedState.tidy(store);
     } catch (error) {
       await store.close();
-      throw error;
+      throw openError(ledgerLocation(folder), error);
     }
     return new Chain(genesis, store, pool);
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { encodeBoundary } from '../../ledger/consensus/trust-chain.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { accountNumber, ChainGrower } from '../../test/support/chain-grower.ts';
 import { SmallNetwork } from '../../test/support/small-network.ts';
@@ -9,6 +11,7 @@ import { NodeError } from '../errors.ts';
 import { Chain } from './chain.ts';
 import { exportLedger, type FileReport, writeSnapshot } from './export-ledger.ts';
 import { encodeFinal } from './final-record.ts';
+import { type CertifiedHeader, newestCertified } from './finality.ts';
 import { importLedger } from './import-ledger.ts';
 import { encodeHead, FRAME, LedgerFileWriter, readFrames } from './ledger-file.ts';
 import { verifyLedger } from './verify-ledger.ts';
@@ -154,6 +157,50 @@ test('a torn or changed file is refused with where, and takes nothing over', asy
   await assert.rejects(importLedger(chain, join(network.folder, 'none')), refused('not-found', /no file/));
   await chain.close();
 });
+
+test('what is no file is told from a damaged one: a folder, a pipe that nobody writes to', async () => {
+  const chain = await fresh();
+  const pipe = join(network.folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  for (const path of [network.folder, pipe])
+    await assert.rejects(importLedger(chain, path), refused('not-a-file', /read twice/));
+  await chain.close();
+});
+
+test('a file that announces more than a part may have, or has parts without end, is refused where it begins', async () => {
+  const chain = await fresh();
+  const bytes = readFileSync(exported.file);
+  const giant = join(network.folder, 'giant');
+  for (const length of [0xffff_ffff, 3 * 1_048_576]) {
+    const changed = Buffer.from(bytes);
+    changed.writeUInt32BE(length, changed.readUInt32BE(0) + 9);
+    writeFileSync(giant, changed);
+    await assert.rejects(importLedger(chain, giant), refused('file-damaged', /changed at byte/));
+  }
+  const many = await forge(exported.file, (type, payload) => {
+    const junk = boundaryOf(source);
+    return type === FRAME.head
+      ? [[type, payload], ...Array(200).fill([FRAME.boundary, junk])]
+      : [[type, payload]];
+  });
+  let read = 0;
+  await assert.rejects(
+    importLedger(chain, many, (_, doneBytes) => {
+      read = doneBytes;
+    }),
+    refused('file-damaged', /not what it says/),
+  );
+  assert(read < 5_000, `${read} bytes were read of ${statSync(many).size}`);
+  await chain.close();
+});
+
+/** The newest block as if it were the last of an epoch. */
+function boundaryOf({ store }: Chain): Uint8Array {
+  return encodeBoundary({
+    ...(newestCertified(store) as CertifiedHeader),
+    nextSeats: network.genesis.committee,
+  });
+}
 
 /** The file again with its parts changed, sealed as a whole one is. */
 async function forge(

@@ -6,15 +6,22 @@ import {
   decodeHeader,
   HEADER_BYTES,
 } from '../../ledger/block.ts';
+import { equalBytes } from '../../ledger/bytes.ts';
 import { FIRST_KEY } from '../../ledger/commitment/range-proof.ts';
 import { verifyChunk } from '../../ledger/commitment/state-chunk.ts';
-import { type Boundary, decodeBoundary } from '../../ledger/consensus/trust-chain.ts';
+import { Committee } from '../../ledger/consensus/committee.ts';
+import {
+  type Boundary,
+  checkFinal,
+  decodeBoundary,
+  followBoundaries,
+} from '../../ledger/consensus/trust-chain.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
 import { demand, LedgerError } from '../../ledger/errors.ts';
 import type { BlockId } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
 import type { Chain } from './chain.ts';
-import { type CertifiedHeader, checkFromGenesis, decodeCertified } from './finality.ts';
+import { type CertifiedHeader, decodeCertified } from './finality.ts';
 import { damaged, type FileHead, FRAME, readFrames, readHead } from './ledger-file.ts';
 import { replayBlocks } from './replay.ts';
 import { StagedState } from './staged-state.ts';
@@ -36,11 +43,13 @@ interface Proven {
   readonly head: FileHead;
   readonly boundaries: readonly Boundary[];
   readonly newest: CertifiedHeader;
+  /** The hash of all of it: the file is read twice, and must be the same one. */
+  readonly seal: Uint8Array;
 }
 
 /**
  * Takes over what a file holds beyond what is here. Started again after it was cut off, it goes on where it was.
- * Throws NodeError `file-damaged`, `not-found`, `data-of-another-chain`.
+ * Throws NodeError `file-damaged`, `not-found`, `not-a-file`, `data-of-another-chain`.
  */
 export async function importLedger(
   chain: Chain,
@@ -67,17 +76,23 @@ export async function importLedger(
   return { kind: head.kind, from, height: chain.final.height };
 }
 
-/** Reads the whole file once, so that nothing of one that proves nothing is ever executed. */
+/**
+ * Reads the whole file once, so that nothing of one that proves nothing is ever executed. What does not follow from genesis
+ * ends it at once: no file makes it keep more than a ledger has boundaries.
+ */
 async function prove(chain: Chain, path: string, head: FileHead, onProgress: Progress): Promise<Proven> {
+  const { chainId } = chain.rules;
   const boundaries: Boundary[] = [];
+  let committee = new Committee(chainId, 0, chain.genesis.committee);
   let newest: CertifiedHeader | undefined;
+  let seal: Uint8Array = new Uint8Array(0);
   let previous = chain.store.idAt(0) as BlockId;
   let height = 0;
   const follow = (bytes: Uint8Array): void => {
     const header = decodeHeader(bytes);
     height++;
     demand(
-      header.parentId === previous && header.height === height,
+      header.parentId === previous && header.height === height && height <= head.height,
       'bad-block',
       `block ${height} does not follow the one before it`,
     );
@@ -91,23 +106,28 @@ async function prove(chain: Chain, path: string, head: FileHead, onProgress: Pro
   };
   for await (const { type, payload, endByte } of readFrames(path)) {
     onProgress('proof', endByte);
-    if (type === FRAME.boundary) boundaries.push(decodeBoundary(payload));
-    else if (type === FRAME.final) newest = decodeCertified(payload);
-    else if (type === FRAME.block && head.kind === 'export') follow(payload.subarray(0, HEADER_BYTES));
+    if (type === FRAME.boundary) {
+      const boundary = decodeBoundary(payload);
+      committee = followBoundaries(chainId, committee, [boundary]);
+      boundaries.push(boundary);
+    } else if (type === FRAME.final) {
+      newest = decodeCertified(payload);
+      checkFinal(committee, newest.header, newest.certificate);
+    } else if (type === FRAME.block && head.kind === 'export') follow(payload.subarray(0, HEADER_BYTES));
     else if (type === FRAME.headers && head.kind === 'snapshot')
       for (let at = 0; at < payload.length; at += HEADER_BYTES)
         follow(payload.subarray(at, at + HEADER_BYTES));
-    else if (type !== FRAME.head && type !== FRAME.end && (type !== FRAME.chunk || head.kind !== 'snapshot'))
+    else if (type === FRAME.end) seal = payload;
+    else if (type !== FRAME.head && (type !== FRAME.chunk || head.kind !== 'snapshot'))
       throw damaged(path, `it holds a part of kind ${type} that does not belong there`);
   }
   if (newest === undefined) throw damaged(path, 'what proves it is missing');
-  checkFromGenesis(chain.genesis, boundaries, newest);
   demand(
     blockIdOf(newest.header) === previous && head.blockId === previous && head.height === height,
     'bad-block',
     'its last block is not the one that is proven',
   );
-  return { head, boundaries, newest };
+  return { head, boundaries, newest, seal };
 }
 
 async function importBlocks(chain: Chain, path: string, proven: Proven, onProgress: Progress): Promise<void> {
@@ -127,7 +147,7 @@ async function importBlocks(chain: Chain, path: string, proven: Proven, onProgre
 }
 
 async function importState(chain: Chain, path: string, proven: Proven, onProgress: Progress): Promise<void> {
-  const { boundaries, newest } = proven;
+  const { boundaries, newest, seal } = proven;
   const begun = StagedState.begun(chain.store);
   // What was fetched from peers is in many parts: a file has but one.
   const goesOn =
@@ -140,6 +160,7 @@ async function importState(chain: Chain, path: string, proven: Proven, onProgres
   let from: string | undefined = FIRST_KEY;
   for await (const { type, payload, endByte } of readFrames(path)) {
     if (type === FRAME.headers) await staged.addHeaders(headersIn(payload));
+    if (type === FRAME.end && !equalBytes(payload, seal)) throw damaged(path, 'it changed while it was read');
     if (type !== FRAME.chunk) continue;
     const chunk = verifyChunk(newest.header.stateRoot, payload);
     demand(chunk.from === from, 'bad-path', 'a chunk of the state is missing');

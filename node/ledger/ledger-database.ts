@@ -2,7 +2,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChainedBatch, Level } from 'level';
 import { utf8 } from '../../ledger/bytes.ts';
+import { LedgerError } from '../../ledger/errors.ts';
 import { NodeError } from '../errors.ts';
+import { diskError } from '../storage/disk-error.ts';
 import { checkLevelFiles } from '../storage/level-files.ts';
 import { isOpenSomewhere } from '../storage/level-lock.ts';
 
@@ -74,9 +76,11 @@ export function ledgerLocation(dataFolder: string): string {
   return join(dataFolder, 'ledger');
 }
 
-/** Opens LevelDB once its files are known to be whole. Throws NodeError `data-in-use`, `data-damaged`. */
+/** Opens LevelDB once its files are known to be whole. Throws NodeError `data-in-use`, `data-damaged`, and as `diskError`. */
 export async function openDatabase(location: string): Promise<Database> {
-  const [damage] = await checkLevelFiles(location);
+  const [damage] = await checkLevelFiles(location).catch((error: unknown) => {
+    throw openError(location, error);
+  });
   if (damage !== undefined) refuseInUse(location);
   if (damage !== undefined) throw damagedLedger(location, `${damage.file}: ${damage.what}`);
   return openUnchecked(location);
@@ -95,9 +99,13 @@ const CACHE_BYTES = 24 * 1_048_576;
  */
 const WRITE_BUFFER_BYTES = 16 * 1_048_576;
 
-/** Opens LevelDB as it is. Throws NodeError `data-in-use`, `data-damaged`. */
+/** Opens LevelDB as it is. Throws NodeError `data-in-use`, `data-damaged`, and as `diskError`. */
 export async function openUnchecked(location: string): Promise<Database> {
-  mkdirSync(location, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(location, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw openError(location, error);
+  }
   const db = new Level<string, Uint8Array>(location, {
     valueEncoding: 'view',
     cacheSize: CACHE_BYTES,
@@ -128,10 +136,35 @@ export function damagedLedger(location: string, what: string): NodeError {
   );
 }
 
-function openError(location: string, error: unknown): NodeError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
-  if (/lock/i.test(cause.message)) {
+/** What opening failed for, in words that say what to do; what is no trouble of the disk or the files stays as it is. */
+export function openError(location: string, error: unknown): unknown {
+  const refused = diskError(location, error);
+  if (refused !== undefined) return refused;
+  if (error instanceof LedgerError || error instanceof SyntaxError)
+    return damagedLedger(location, error.message);
+  const cause =
+    (error as Error).cause instanceof Error ? ((error as Error).cause as Error) : (error as Error);
+  const { code = '', syscall } = cause as NodeJS.ErrnoException;
+  if (code === 'LEVEL_LOCKED')
     return new NodeError('data-in-use', `another process uses ${location}; stop it first`, { cause });
+  return syscall !== undefined || code.startsWith('LEVEL_') ? damagedLedger(location, cause.message) : error;
+}
+
+/** Databases that a write failed in, and why. */
+const failed = new WeakMap<Database, NodeError>();
+
+/**
+ * Writes a batch. After one that failed, as on a full disk, no other is tried: behind half a record in the journal it would
+ * be lost, or make the rest of the journal look damaged. Throws NodeError as `diskError`, else `data-damaged`.
+ */
+export async function write(db: Database, batch: Batch, options: { sync?: boolean } = {}): Promise<void> {
+  const before = failed.get(db);
+  if (before !== undefined) throw before;
+  try {
+    await batch.write(options);
+  } catch (error) {
+    const refused = diskError(db.location, error) ?? damagedLedger(db.location, (error as Error).message);
+    failed.set(db, refused);
+    throw refused;
   }
-  return damagedLedger(location, cause.message);
 }

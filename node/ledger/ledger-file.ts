@@ -1,11 +1,12 @@
 import { createHash, type Hash as Hasher } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import * as P from 'micro-packed';
 import { blockIdCodec, type Codec, chainIdCodec, decode, encode, safeU64 } from '../../ledger/codec.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, ChainId } from '../../ledger/ids.ts';
 import { NodeError } from '../errors.ts';
+import { diskError } from '../storage/disk-error.ts';
 
 /**
  * The file that carries a ledger from one machine to another. Frame: u32 length | u32 CRC-32 of type and payload | u8 type |
@@ -105,12 +106,29 @@ export class LedgerFileWriter {
   }
 }
 
-/** Reads frames one by one in memory of a frame; ends after the seal, which it checks. Throws NodeError `file-damaged`. */
+/** Opens a file to read it, more than once: a folder or a pipe will not do. */
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    // Asked first, since opening a pipe would wait for somebody who writes.
+    if (!(await stat(path)).isFile())
+      throw new NodeError(
+        'not-a-file',
+        `${path} is not a file: what comes through a pipe has to be put in one first, since it is read twice`,
+      );
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new NodeError('not-found', `there is no file ${path}`);
+    throw diskError(path, error) ?? error;
+  }
+}
+
+/**
+ * Reads frames one by one in memory of a frame; ends after the seal, which it checks. Throws NodeError `file-damaged`,
+ * `not-found`, `not-a-file`, and as `diskError`.
+ */
 export async function* readFrames(path: string): AsyncGenerator<Frame> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw new NodeError('not-found', `there is no file ${path}`);
-    throw error;
-  });
+  const file = await openFile(path);
   try {
     const totalBytes = (await file.stat()).size;
     const hash = createHash('sha256');

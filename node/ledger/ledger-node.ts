@@ -14,6 +14,7 @@ import { type Transaction, transactionId } from '../../ledger/transaction.ts';
 import { Breather } from '../breather.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
+import { diskError } from '../storage/disk-error.ts';
 import { serveBlocks } from './block-fetch.ts';
 import { BlockIntake } from './block-intake.ts';
 import type { Chain, FinalBlock } from './chain.ts';
@@ -143,7 +144,7 @@ export class LedgerNode {
         },
         verdict: (blockId, executed) => this.#post({ kind: 'verdict', blockId, executed }),
         starved: () => this.#farBehind.starved(),
-        failed: (error) => this.#halt(error instanceof Error ? error.message : String(error), error),
+        failed: (error) => this.#fail(error),
       },
       this.#log.blocks,
     );
@@ -339,8 +340,16 @@ export class LedgerNode {
       this.#setTimer();
     } catch (error) {
       if (this.#abort.signal.aborted) return;
-      this.#halt(error instanceof Error ? error.message : String(error), error);
+      this.#fail(error);
     }
+  }
+
+  /** Going on after what nobody foresaw could only make it worse. */
+  #fail(error: unknown): void {
+    const { folder } = this.#options;
+    const { message } =
+      diskError(folder, error) ?? (error instanceof Error ? error : new Error(String(error)));
+    this.#halt(message, error);
   }
 
   #halt(reason: string, error?: unknown): void {
@@ -460,7 +469,7 @@ export class LedgerNode {
     try {
       await take();
     } finally {
-      await this.#inTurn(() => this.#beginAnew().catch((error: Error) => this.#halt(error.message, error)));
+      await this.#inTurn(() => this.#beginAnew().catch((error: unknown) => this.#fail(error)));
     }
   }
 

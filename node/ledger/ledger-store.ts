@@ -11,7 +11,6 @@ import {
 import { utf8 } from '../../ledger/bytes.ts';
 import { commit, type PageChanges, type PageReader, storedRoot } from '../../ledger/commitment/commitment.ts';
 import { type Boundary, decodeBoundary, encodeBoundary } from '../../ledger/consensus/trust-chain.ts';
-import { LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis } from '../../ledger/genesis.ts';
 import type { BlockId, ChainId } from '../../ledger/ids.ts';
 import { readerOver, type StateChanges, type StateReader } from '../../ledger/state/draft.ts';
@@ -31,6 +30,7 @@ import {
   ledgerLocation,
   ORDERED_KEY,
   openDatabase,
+  openError,
   PLACE_KEY,
   PRUNED_KEY,
   pagesAt,
@@ -42,6 +42,7 @@ import {
   type StateView,
   sortable,
   under,
+  write,
 } from './ledger-database.ts';
 import { RecentValues } from './recent-values.ts';
 import { orderKey } from './state-tree.ts';
@@ -132,7 +133,7 @@ export class LedgerStore {
     } catch (error) {
       mark?.close();
       await db.close();
-      throw error instanceof LedgerError || error instanceof SyntaxError ? damaged(error.message) : error;
+      throw openError(location, error);
     }
   }
 
@@ -208,12 +209,12 @@ export class LedgerStore {
   async keep(block: Block): Promise<void> {
     const batch = this.database.batch();
     addBlock(batch, block, false);
-    await batch.write();
+    await write(this.database, batch);
   }
 
   /** The newest final block with another certificate. On disk when it resolves. */
   async confirm(final: FinalRecord): Promise<void> {
-    await this.database.put(FINAL_KEY, encodeFinal(final), { sync: true });
+    await write(this.database, this.database.batch().put(FINAL_KEY, encodeFinal(final)), { sync: true });
     this.#final = final;
   }
 
@@ -229,7 +230,7 @@ export class LedgerStore {
 
   /** On disk when it resolves. */
   async setVoting(record: VotingRecord): Promise<void> {
-    await this.database.put(VOTING_KEY, jsonBytes(record), { sync: true });
+    await write(this.database, this.database.batch().put(VOTING_KEY, jsonBytes(record)), { sync: true });
   }
 
   /** A JSON value of the indexes. */
@@ -294,7 +295,7 @@ export class LedgerStore {
     if (parts.boundary !== undefined)
       batch.put(boundaryKey(parts.boundary.header.epoch), encodeBoundary(parts.boundary));
     batch.put(FINAL_KEY, encodeFinal(parts.final));
-    await batch.write({ sync: true });
+    await write(this.database, batch, { sync: true });
     for (const [path, page] of pages) this.#pages.set(path, page);
     for (const [key, row] of changes) this.#rows.set(key, row);
     this.#final = parts.final;
@@ -326,7 +327,7 @@ export class LedgerStore {
         batch.put(`b/${id}`, bytes.slice(0, HEADER_BYTES));
     }
     this.#pruneTo(batch, to);
-    await batch.write();
+    await write(this.database, batch);
   }
 
   /** Never lower than it was: bodies are cut while a snapshot takes the place of the state. */
@@ -341,7 +342,7 @@ export class LedgerStore {
     this.#pruneTo(batch, final.height);
     batch.put(PLACE_KEY, utf8(place));
     batch.put(FINAL_KEY, encodeFinal(final));
-    await batch.write({ sync: true });
+    await write(this.database, batch, { sync: true });
     this.#rows.clear();
     this.#pages.clear();
     this.#place = place;
@@ -403,7 +404,7 @@ async function writeGenesis(db: Database, genesis: Genesis): Promise<void> {
   };
   batch.put(FINAL_KEY, encodeFinal(final));
   batch.put(CHAIN_KEY, utf8(chainIdOf(genesis)));
-  await batch.write({ sync: true });
+  await write(db, batch, { sync: true });
 }
 
 /** Fills `o/` of a ledger that was made before there was one. */
@@ -414,10 +415,10 @@ async function orderRows(db: Database, place: StatePlace): Promise<void> {
     const key = row.slice(prefix.length);
     batch.put(orderKey(place, key), utf8(key));
     if (batch.length < STRETCH) continue;
-    await batch.write();
+    await write(db, batch);
     batch = db.batch();
   }
-  await batch.write();
+  await write(db, batch);
   await flush(db);
-  await db.put(ORDERED_KEY, new Uint8Array(0), { sync: true });
+  await write(db, db.batch().put(ORDERED_KEY, new Uint8Array(0)), { sync: true });
 }

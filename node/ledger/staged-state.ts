@@ -27,6 +27,7 @@ import {
   type StatePlace,
   sortable,
   under,
+  write,
 } from './ledger-database.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { boundaryKey, type LedgerStore } from './ledger-store.ts';
@@ -101,7 +102,7 @@ export class StagedState {
       const rest = to === undefined || to === part.to ? [] : [{ from: to, to: part.to }];
       const missing = this.#missing.flatMap((other) => (other === part ? rest : [other]));
       putProgress(batch, { target: this.target, missing });
-      await batch.write();
+      await write(this.#db, batch);
       this.#missing = missing;
     });
     return this.#writing;
@@ -111,7 +112,7 @@ export class StagedState {
   async addHeaders(headers: readonly BlockHeader[]): Promise<void> {
     const batch = this.#db.batch();
     for (const header of headers) putHeader(this.#db, batch, header);
-    await batch.write();
+    await write(this.#db, batch);
   }
 
   /** Gives up what was filled so far. */
@@ -178,14 +179,14 @@ export class StagedState {
     const rows = async function* () {
       for await (const row of rowsInOrder(db, place)) {
         if (batch.length >= STRETCH) {
-          await batch.write();
+          await write(db, batch);
           batch = db.batch();
         }
         yield row;
       }
     };
     const root = await buildTree(rows(), (path, page) => batch.put(prefix + path, page));
-    await batch.write();
+    await write(this.#db, batch);
     return root;
   }
 }
@@ -198,7 +199,7 @@ function otherPlace({ place }: LedgerStore): StatePlace {
 async function clearStaged(store: LedgerStore): Promise<void> {
   const batch = store.database.batch();
   dropProgress(batch);
-  await batch.write();
+  await write(store.database, batch);
   await clearPlace(store.database, otherPlace(store));
 }
 
@@ -211,19 +212,19 @@ async function indexContracts(store: LedgerStore): Promise<void> {
   const prefix = `${rowsAt(store.place)}${CONTRACTS.name}/`;
   let index = new IndexBatch((key) => store.index(key));
   let n = 0;
-  const write = async (): Promise<void> => {
+  const writeIndex = async (): Promise<void> => {
     const batch = database.batch();
     for (const [key, value] of index.changes()) if (value !== undefined) batch.put(`i/${key}`, value);
-    await batch.write();
+    await write(database, batch);
     index = new IndexBatch((key) => store.index(key));
   };
   for await (const [key, row] of database.iterator(under(prefix))) {
     const id = key.slice(prefix.length) as ContractId;
     index.adoptContract(id, decode(CONTRACTS.codec, row, 'a contract'), n++);
-    if (n % CONTRACTS_INDEXED === 0) await write();
+    if (n % CONTRACTS_INDEXED === 0) await writeIndex();
   }
-  await write();
-  await database.del(UNINDEXED_KEY, { sync: true });
+  await writeIndex();
+  await write(database, database.batch().del(UNINDEXED_KEY), { sync: true });
 }
 
 function putHeader(db: Database, batch: Batch, header: BlockHeader): void {

@@ -19,6 +19,7 @@ import {
   type Database,
   FINAL_KEY,
   ledgerLocation,
+  openError,
   openUnchecked,
   orderAt,
   PLACE_KEY,
@@ -81,7 +82,7 @@ class Findings {
   }
 }
 
-/** Throws NodeError `data-in-use`, `data-of-another-chain`, `not-found`; what is damaged is found, not thrown. */
+/** Throws NodeError `data-in-use`, `data-of-another-chain`, `not-found`, as `diskError`; what is damaged is found, not thrown. */
 export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport> {
   const { dataFolder, genesis, onProgress = () => undefined } = options;
   const location = ledgerLocation(dataFolder);
@@ -100,10 +101,12 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
   });
 
   if (!existsSync(location)) throw new NodeError('not-found', `there is no ledger in ${location} yet`);
-  for (const { file, what } of await checkLevelFiles(location, (done, total) =>
-    onProgress('files', done, total),
-  ))
-    findings.add(file, what);
+  const damages = await checkLevelFiles(location, (done, total) => onProgress('files', done, total)).catch(
+    (error: unknown) => {
+      throw openError(location, error);
+    },
+  );
+  for (const { file, what } of damages) findings.add(file, what);
   if (findings.list.length > 0) {
     refuseInUse(location);
     return report();

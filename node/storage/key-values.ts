@@ -2,21 +2,23 @@ import { mkdirSync } from 'node:fs';
 import { Level } from 'level';
 import type { KeyValues } from '../../market/interfaces.ts';
 import { NodeError } from '../errors.ts';
-import { checkLevelFiles } from './level-files.ts';
+import { diskError } from './disk-error.ts';
+import { checkLevelFiles, type FileDamage } from './level-files.ts';
 import { isOpenSomewhere } from './level-lock.ts';
 
 /** The market's small database on LevelDB: every write is one synced batch. */
 export class LevelKeyValues implements KeyValues {
   readonly #db: Level<string, Uint8Array>;
+  /** After a write that failed no other is tried: it could be lost behind half a record in the journal. */
+  #failed: NodeError | undefined;
 
   private constructor(db: Level<string, Uint8Array>) {
     this.#db = db;
   }
 
-  /** Throws NodeError `data-in-use` or `data-damaged`. */
+  /** Throws NodeError `data-in-use` or `data-damaged`, and as `diskError`. */
   static async open(folder: string): Promise<LevelKeyValues> {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const [damage] = await checkLevelFiles(folder);
+    const [damage] = await filesOf(folder);
     if (damage !== undefined && !isOpenSomewhere(folder))
       throw new NodeError(
         'data-damaged',
@@ -27,8 +29,11 @@ export class LevelKeyValues implements KeyValues {
       await db.open();
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
-      const code = /lock/i.test(cause.message) ? 'data-in-use' : 'data-damaged';
-      throw new NodeError(code, `the database in ${folder} cannot be opened: ${cause.message}`, { cause });
+      const code = (cause as { code?: string }).code === 'LEVEL_LOCKED' ? 'data-in-use' : 'data-damaged';
+      throw (
+        diskError(folder, error) ??
+        new NodeError(code, `the database in ${folder} cannot be opened: ${cause.message}`, { cause })
+      );
     }
     return new LevelKeyValues(db);
   }
@@ -41,12 +46,18 @@ export class LevelKeyValues implements KeyValues {
     changes: readonly { readonly key: string; readonly value: Uint8Array | undefined }[],
   ): Promise<void> {
     if (changes.length === 0) return;
-    await this.#db.batch(
-      changes.map(({ key, value }) =>
-        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-      ),
-      { sync: true },
-    );
+    if (this.#failed !== undefined) throw this.#failed;
+    try {
+      await this.#db.batch(
+        changes.map(({ key, value }) =>
+          value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
+        ),
+        { sync: true },
+      );
+    } catch (error) {
+      this.#failed = diskError(this.#db.location, error);
+      throw this.#failed ?? error;
+    }
   }
 
   async range(
@@ -66,5 +77,14 @@ export class LevelKeyValues implements KeyValues {
 
   close(): Promise<void> {
     return this.#db.close();
+  }
+}
+
+async function filesOf(folder: string): Promise<readonly FileDamage[]> {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return await checkLevelFiles(folder);
+  } catch (error) {
+    throw diskError(folder, error) ?? error;
   }
 }

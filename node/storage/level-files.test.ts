@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  copyFileSync,
   cpSync,
   mkdtempSync,
   readdirSync,
@@ -110,6 +111,15 @@ test('tables that were cut short or grew are found; a torn journal is not damage
   const torn = copy();
   truncateSync(join(torn, journal), statSync(join(torn, journal)).size - 100);
   assert.deepEqual(await checkLevelFiles(torn), []);
+});
+
+test('another file under the name of a journal is found: LevelDB would end the process over it', async () => {
+  const [manifest] = filesOf(/^MANIFEST/) as [string];
+  const [journal] = filesOf(/^\d+\.log$/) as [string];
+  const swapped = copy();
+  copyFileSync(join(swapped, manifest), join(swapped, journal));
+  const [damage] = await checkLevelFiles(swapped);
+  assert(damage?.file.endsWith(journal), damage?.file);
 });
 
 test('the database of the market is not opened with a damaged file, and the file is named', async () => {

@@ -1,6 +1,6 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type LiveFiles, liveFiles, readLog, tableDamage } from './level-format.ts';
+import { journalDamage, type LiveFiles, liveFiles, readLog, tableDamage } from './level-format.ts';
 
 /** Whether the files of a LevelDB folder are all there and whole: to be asked before LevelDB opens it and makes the best of it. */
 
@@ -52,7 +52,10 @@ export async function checkLevelFiles(
   const journals = names.filter((name) => name.endsWith('.log') && number(name) >= live.journal);
   if (!journals.some((name) => number(name) === live.journal))
     add(`${String(live.journal).padStart(6, '0')}.log`, 'it is missing');
-  for (const journal of journals) add(journal, readLog(await readFile(join(folder, journal))).damage);
+  for (const journal of journals) {
+    const { records, damage } = readLog(await readFile(join(folder, journal)));
+    add(journal, damage ?? journalDamage(records));
+  }
 
   const totalBytes = [...live.tables.values()].reduce((sum, size) => sum + size, 0);
   let doneBytes = 0;

@@ -96,6 +96,37 @@ class Reader {
   }
 }
 
+const SEQUENCE_MAX = 2 ** 56;
+
+/**
+ * Whether the records of a journal are writes, one after another: LevelDB ends the process over what is none, as another file
+ * under a journal's name.
+ */
+export function journalDamage(records: readonly Uint8Array[]): Damage {
+  let next = 0;
+  try {
+    for (const record of records) {
+      const reader = new Reader(record);
+      const head = reader.take(12);
+      const view = new DataView(head.buffer, head.byteOffset, head.length);
+      const sequence = Number(view.getBigUint64(0, true));
+      if (sequence < next || sequence >= SEQUENCE_MAX) return 'its records do not follow each other';
+      let left = view.getUint32(8, true);
+      next = sequence + left;
+      for (; left > 0; left--) {
+        const isPut = reader.take(1)[0] === 1;
+        reader.take(reader.varint());
+        if (isPut) reader.take(reader.varint());
+      }
+      if (!reader.done) return 'a record holds more than it says';
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof RangeError) return `a record cannot be read: ${error.message}`;
+    throw error;
+  }
+}
+
 /** What the manifest says is there. */
 export interface LiveFiles {
   /** Table sizes in bytes by file number. */
