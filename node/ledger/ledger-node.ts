@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { type Block, blockIdOf, encodeBlock } from '../../ledger/block.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
@@ -80,6 +81,8 @@ export class LedgerNode {
   #lastFinalMs: number | undefined;
 
   private constructor(options: LedgerNodeOptions, log: VoteLog) {
+    // Everything that waits in this node hears of its end; the bounds on what waits are theirs.
+    setMaxListeners(0, this.#abort.signal);
     this.#options = options;
     this.chain = options.chain;
     this.#network = options.network;

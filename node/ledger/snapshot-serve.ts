@@ -80,9 +80,9 @@ export class SnapshotServer {
   async #states(fromEpoch: number): Promise<Uint8Array> {
     const { store, final } = this.#chain;
     // One is enough for a while: peers ask many nodes, and each new one keeps more of the past from being cleared away.
-    const recent = [...this.#held.values()].some(
-      ({ newest: { header } }) => header.height > final.height - HOLD_EVERY_BLOCKS,
-    );
+    // Not one that bodies are missing behind: nobody could go on from there.
+    const least = Math.max(store.prunedHeight, final.height - HOLD_EVERY_BLOCKS + 1);
+    const recent = [...this.#held.values()].some(({ newest: { header } }) => header.height >= least);
     if (!recent) this.#hold();
     const states = [...this.#held.values()].map(({ newest }) => newest);
     const top = Math.max(fromEpoch, ...states.map(({ certificate }) => certificate.epoch));
