@@ -83,6 +83,9 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     rottenLedgers: shape.next() * 0.3 * unless('rotten ledgers'),
     /** Blocks behind which a node takes the state over instead of executing them; never: 0; real nodes only. */
     snapshotBehind: shape.pick([0, 2, 5]),
+    /** Clients that hardly rest, and a follower that comes when all is over; real nodes only. */
+    busy: shape.chance(0.15),
+    latecomer: shape.chance(0.3),
     /** Only one member is dialled to begin with; real networks only. */
     oneSeed: shape.chance(0.5),
     /** Partitions that cut off one node from all others. */

@@ -25,6 +25,12 @@ export interface Packet {
   readonly body: Uint8Array | undefined;
 }
 
+/** A packet on the link that it was sent over: it ends with that. */
+export interface Sent {
+  readonly link: number;
+  readonly packet: Packet;
+}
+
 /** One end of links. */
 export interface Station {
   readonly id: NodeId;
@@ -37,17 +43,19 @@ export interface Station {
 /** Who is up, and linked to whom. */
 export class Switchboard {
   readonly #agenda: Agenda;
-  readonly #links: Links<Packet>;
+  readonly #links: Links<Sent>;
   readonly #stations = new Map<NodeId, Station>();
-  readonly #linked = new Set<string>();
+  /** Numbers of links, none of which ever comes again. */
+  readonly #linked = new Map<string, number>();
+  #number = 0;
 
   constructor(
     agenda: Agenda,
-    links: (deliver: (from: NodeId, to: NodeId, packet: Packet) => void) => Links<Packet>,
+    links: (deliver: (from: NodeId, to: NodeId, sent: Sent) => void) => Links<Sent>,
   ) {
     this.#agenda = agenda;
-    this.#links = links((from, to, packet) => {
-      if (this.areLinked(from, to)) this.#stations.get(to)?.take(from, packet);
+    this.#links = links((from, to, { link, packet }) => {
+      if (this.#linked.get(pair(from, to)) === link) this.#stations.get(to)?.take(from, packet);
     });
   }
 
@@ -78,7 +86,7 @@ export class Switchboard {
       if (a === undefined || b === undefined || this.areLinked(from, to)) return;
       if (!this.#links.reaches(from, to) || !this.#links.reaches(to, from)) return;
       if (!a.welcomes(to) || !b.welcomes(from)) return;
-      this.#linked.add(pair(from, to));
+      this.#linked.set(pair(from, to), this.#number++);
       a.linked(to, 'connected');
       b.linked(from, 'connected');
     });
@@ -86,8 +94,9 @@ export class Switchboard {
 
   /** False when the two are not linked. */
   post(from: NodeId, to: NodeId, packet: Packet): boolean {
-    if (!this.areLinked(from, to)) return false;
-    this.#links.post(from, to, packet);
+    const link = this.#linked.get(pair(from, to));
+    if (link === undefined) return false;
+    this.#links.post(from, to, { link, packet });
     return true;
   }
 }

@@ -8,6 +8,9 @@ import {
 } from '../../../ledger/transaction.ts';
 import type { Person } from '../../support/ledger-world.ts';
 
+/** Wishes at a time, of one who goes by that. */
+const WISHES_MAX = 6;
+
 /** An account holder who sends one thing after another, each until it is final. */
 export class Purse {
   readonly person: Person;
@@ -24,6 +27,10 @@ export class Purse {
 
   get isDone(): boolean {
     return this.#wishes.length === 0;
+  }
+
+  get isBusy(): boolean {
+    return this.#wishes.length >= WISHES_MAX;
   }
 
   /** Wishes for something, unless it has become vain when its turn comes. */

@@ -90,7 +90,6 @@ export class RealNode implements Mortal {
         world.observer.count(this.#isFull ? 'syncs without room' : 'failed syncs');
       },
     });
-    this.#begin();
   }
 
   get chain(): Chain | undefined {
@@ -115,6 +114,7 @@ export class RealNode implements Mortal {
     return { ms, fails };
   }
 
+  /** Begins, or begins again with what is left. */
   restart(): void {
     const { dice, healed, shape } = this.#world;
     // Who alone decides and forgets everything has nobody to ask.

@@ -29,7 +29,7 @@ import { ByzantineStation } from './byzantine-station.ts';
 import { claimOf } from './chips.ts';
 import { FalseBlocks } from './false-blocks.ts';
 import { interceptLogs } from './faulty-log.ts';
-import { type Packet, Switchboard } from './memory-network.ts';
+import { type Sent, Switchboard } from './memory-network.ts';
 import { Purse } from './purse.ts';
 import { RealNode, type RealSurroundings } from './real-node.ts';
 import { DAWN_MS, VirtualTime } from './virtual-time.ts';
@@ -79,7 +79,7 @@ class RealWorld {
   readonly #genesis: Genesis;
   readonly #purses: readonly Purse[];
   readonly #honest: readonly RealNode[];
-  readonly #links: Links<Packet>;
+  readonly #links: Links<Sent>;
   readonly #heights = new Map<TransactionId, number>();
   #epochs = 1;
 
@@ -114,9 +114,9 @@ class RealWorld {
     // Who misbehaves is soon convicted, and then has nothing to spend.
     const spenders = people.filter(({ nodeId }) => !this.#byzantine.has(nodeId));
     this.#purses = spenders.map((one) => new Purse(one, chainId));
-    let links!: Links<Packet>;
+    let links!: Links<Sent>;
     const switchboard = new Switchboard(agenda, (deliver) => {
-      links = new Links<Packet>(agenda, dice.network, shape, observer, deliver);
+      links = new Links<Sent>(agenda, dice.network, shape, observer, deliver);
       return links;
     });
     this.#links = links;
@@ -171,9 +171,12 @@ class RealWorld {
       const drift = (dice.shape.next() * 2 - 1) * shape.driftMax;
       node.clock.set(dice.shape.whole(-shape.skewMaxMs, shape.skewMaxMs), drift);
     }
+    const latecomer = shape.latecomer && shape.followers > 0 ? this.#honest.at(-1) : undefined;
+    const present = this.#honest.filter((node) => node !== latecomer);
+    for (const node of present) node.restart();
     this.#work();
     const forgetful = new Set(ids.slice(shape.members - shape.forgetful, shape.members));
-    harm({ agenda, dice, ids, observer, shape, links }, this.#honest, forgetful);
+    harm({ agenda, dice, ids, observer, shape, links }, present, forgetful);
     agenda.at(CHAOS_MS, () => this.#heal());
   }
 
@@ -263,9 +266,11 @@ class RealWorld {
       if (this.#links.healed) return;
       const purse = work.pick(this.#purses);
       const { accountId: to } = work.pick(this.#people);
-      purse.wish({ kind: 'transfer', to, amountGrains: grains(work.whole(1, 1_000)), memo: '' });
+      if (!purse.isBusy)
+        purse.wish({ kind: 'transfer', to, amountGrains: grains(work.whole(1, 1_000)), memo: '' });
       this.#send(purse);
-      const restMs = work.chance(0.2) ? work.whole(1_000, 5_000) : work.whole(20, 1_000);
+      const isLong = !this.#shape.busy && work.chance(0.2);
+      const restMs = isLong ? work.whole(1_000, 5_000) : work.whole(20, this.#shape.busy ? 60 : 1_000);
       this.#agenda.at(this.#agenda.nowMs + restMs, pay);
     };
     pay();
