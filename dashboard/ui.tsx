@@ -104,7 +104,9 @@ export function Bar({
   label: string;
   tone?: 'good' | 'warn' | 'bad';
 }) {
-  const percent = Math.round(Math.max(0, Math.min(1, part)) * 1_000) / 10;
+  const exact = Math.max(0, Math.min(1, part)) * 100;
+  // What is there, little as it may be, is more than nothing.
+  const percent = exact > 0 ? Math.max(0.1, Math.round(exact * 10) / 10) : 0;
   return (
     <div
       class={`bar ${tone}`}

@@ -1047,6 +1047,8 @@ export interface Operations {
         readonly id: string;
         readonly name: string;
         readonly role: "viewer" | "operator" | "owner";
+        /** the one in the data folder, for the command line; revoked, another is made */
+        readonly local: boolean;
         /** ISO 8601 time, UTC */
         readonly createdAt: string;
       })[];
@@ -1062,6 +1064,8 @@ export interface Operations {
       readonly id: string;
       readonly name: string;
       readonly role: "viewer" | "operator" | "owner";
+      /** the one in the data folder, for the command line; revoked, another is made */
+      readonly local: boolean;
       /** ISO 8601 time, UTC */
       readonly createdAt: string;
       /** shown once */

@@ -3,7 +3,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Earnings as EarningsData, useApi } from '../api.ts';
 import { byDay, DAY_MS, type Sums } from '../by-day.ts';
-import { dateTime } from '../format.ts';
+import { acorns, dateTime } from '../format.ts';
 import { Amount, Card, Empty, Figure, Id, Show, Table } from '../ui.tsx';
 
 const BARS_PLOTTED = 120;
@@ -46,6 +46,11 @@ function columns(shown: readonly Span[]): uPlot.AlignedData {
   return [shown.map(({ at }) => at), fees, egress, storage, penalties];
 }
 
+/** An amount at the axis: never in powers of ten, which nobody reads as money. */
+function plotAmount(value: number): string {
+  return acorns(BigInt(Math.round(value * GRAINS)));
+}
+
 function plotOptions(width: number, by: By, pointed: (index: number | undefined) => void): uPlot.Options {
   const bars = uPlot.paths.bars?.({ size: [0.7, 40], radius: 0.15 });
   const axis = { stroke: color('--muted'), ticks: { show: false } };
@@ -77,9 +82,9 @@ function plotOptions(width: number, by: By, pointed: (index: number | undefined)
       },
       {
         ...axis,
-        size: 76,
+        size: 92,
         grid: { stroke: color('--line'), width: 1 },
-        values: (_, splits) => splits.map((split) => `${+split.toPrecision(3)}`),
+        values: (_, splits) => splits.map(plotAmount),
       },
     ],
     series: [

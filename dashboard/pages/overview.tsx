@@ -1,4 +1,13 @@
-import { type Alert, type Audit, type Earnings, type Page, type Peer, type Status, useApi } from '../api.ts';
+import {
+  type Alert,
+  type Audit,
+  type Earnings,
+  type Page,
+  type Peer,
+  type Status,
+  useApi,
+  useLive,
+} from '../api.ts';
 import { bytes, duration, withShortIds } from '../format.ts';
 import { Amount, Badge, Bar, Card, Empty, Figure, Show } from '../ui.tsx';
 
@@ -49,6 +58,7 @@ export function Overview() {
   const alerts = useApi<Page<Alert>>('/alerts', ['alert', 'peer']);
   const audits = useApi<Page<Audit>>('/host/audits', ['audit']);
   const peers = useApi<Page<Peer>>('/peers');
+  const live = useLive();
   const now = new Date();
   const today = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
   const month = new Date(now.getFullYear(), now.getMonth(), 1).getTime();
@@ -80,7 +90,11 @@ export function Overview() {
       <Card title="What needs attention">
         <Show from={alerts}>
           {({ items }) =>
-            items.length === 0 ? (
+            live === 'offline' ? (
+              <Empty title="The node does not answer">
+                Start it again; until then nobody here knows what else there is.
+              </Empty>
+            ) : items.length === 0 ? (
               <Empty title="Nothing. All is well.">
                 When something is wrong, it stands here with what to do.
               </Empty>

@@ -52,6 +52,10 @@ function Backup() {
           binds its chip to the account.
         </li>
         <li>
+          Files at the hosts need no backup: <code>npx blocktree recover</code> finds them again from the same
+          words.
+        </li>
+        <li>
           Fragments that are kept for others need no backup: what is lost is rebuilt at other hosts, and costs
           collateral.
         </li>
@@ -103,14 +107,17 @@ export function Settings() {
               <Table label="Tokens" head={['Name', 'Role', 'Created', '']}>
                 {items.map((token) => (
                   <tr key={token.id}>
-                    <td>{token.name}</td>
+                    <td>
+                      {token.name}
+                      {token.local && <div class="note">for “npx blocktree” on this machine</div>}
+                    </td>
                     <td>{token.role}</td>
                     <td>{dateTime(token.createdAt)}</td>
                     <td class="actions">
                       <Act
                         danger
-                        label="Revoke"
-                        confirm="Revoke for good"
+                        label={token.local ? 'Renew' : 'Revoke'}
+                        confirm={token.local ? 'Revoke and make another' : 'Revoke for good'}
                         run={() => call('DELETE', `/tokens/${token.id}`).then(tokens.reload)}
                       />
                     </td>

@@ -205,10 +205,14 @@ export function Wallet() {
                 <Proven accountId={data.accountId} shownGrains={data.balanceGrains} />
                 {seat.data && seat.data.bondGrains !== '0' && (
                   <p class="note">
-                    and <Amount grains={seat.data.bondGrains} /> locked as the bond of this node's seat
+                    <Amount grains={seat.data.bondGrains} /> more are locked as the bond of this node's seat
                   </p>
                 )}
-                {data.waiting > 0 && <p class="note">{data.waiting} transactions on their way</p>}
+                {data.waiting > 0 && (
+                  <p class="note">
+                    {data.waiting} {data.waiting === 1 ? 'transaction' : 'transactions'} on the way
+                  </p>
+                )}
                 <p class="path">{data.accountId}</p>
                 <CopyAddress address={data.accountId} />
               </div>

@@ -44,3 +44,13 @@ test('a token file that is lost is made anew, even when the table is full, and t
   assert.equal(access.roleOf(local()), 'owner');
   assert.equal(access.roleOf(before), undefined);
 });
+
+test('the token of the command line, revoked, is followed by another', async () => {
+  const access = await Access.open(folder);
+  const before = local();
+  const { id } = access.tokens().find(({ isLocal }) => isLocal) ?? assert.fail('there is a local token');
+  assert.equal(await access.revoke(id), true);
+  assert.equal(access.roleOf(before), undefined);
+  assert.equal(access.roleOf(local()), 'owner');
+  assert.equal(access.tokens().filter(({ isLocal }) => isLocal).length, 1);
+});

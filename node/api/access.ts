@@ -61,13 +61,16 @@ function roomFor(entry: Entry, entries: readonly Entry[]): Entry[] {
 
 export class Access {
   readonly #path: string;
+  /** Where the local token is kept. */
+  readonly #localPath: string;
   #entries: Entry[];
   #lastChange: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<() => void>();
   #codes: { readonly hash: string; readonly endsMs: number }[] = [];
 
-  private constructor(path: string, entries: Entry[]) {
+  private constructor(path: string, localPath: string, entries: Entry[]) {
     this.#path = path;
+    this.#localPath = localPath;
     this.#entries = entries;
   }
 
@@ -76,20 +79,23 @@ export class Access {
     const path = join(dataFolder, 'access.json');
     const access = new Access(
       path,
+      join(dataFolder, 'api-token'),
       existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Entry[]) : [],
     );
-    const tokenPath = join(dataFolder, 'api-token');
+    const tokenPath = access.#localPath;
     const token = existsSync(tokenPath) ? readFileSync(tokenPath, 'utf8').trim() : undefined;
-    if (token === undefined || access.roleOf(token) !== 'owner') {
-      const { secret } = await access.#add({
-        name: 'command line',
-        role: 'owner',
-        endsMs: undefined,
-        isLocal: true,
-      });
-      await writePrivateFile(tokenPath, `${secret}\n`);
-    }
+    if (token === undefined || access.roleOf(token) !== 'owner') await access.#makeLocal();
     return access;
+  }
+
+  async #makeLocal(): Promise<void> {
+    const { secret } = await this.#add({
+      name: 'command line',
+      role: 'owner',
+      endsMs: undefined,
+      isLocal: true,
+    });
+    await writePrivateFile(this.#localPath, `${secret}\n`);
   }
 
   /** The role behind a token or session secret. */
@@ -166,14 +172,14 @@ export class Access {
     return this.#entries.filter((entry) => entry.endsMs === undefined);
   }
 
-  /** False when there is none. */
+  /** False when there is none. The local token is followed by another: without one nobody could ask for a login link. */
   async revoke(id: string): Promise<boolean> {
-    let found = false;
+    let found: Entry | undefined;
     await this.#change((entries) => {
-      const left = entries.filter((entry) => entry.id !== id);
-      found = left.length < entries.length;
-      return left;
+      found = entries.find((entry) => entry.id === id);
+      return entries.filter((entry) => entry.id !== id);
     });
-    return found;
+    if (found?.isLocal === true) await this.#makeLocal();
+    return found !== undefined;
   }
 }

@@ -26,7 +26,7 @@ export function authorise(app: Console, access: Access, host: string): void {
         throw new ApiError(
           401,
           'not-logged-in',
-          'expected a bearer token or a session; "blocktree status" prints where the token is',
+          'expected a session ("blocktree status" prints a login link) or a bearer token ("blocktree api token create")',
         );
       if (!allows(request.role, needed))
         throw new ApiError(403, 'not-allowed', `expected the role ${needed}, this is ${request.role}`);

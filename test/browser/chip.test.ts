@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { type Emulator, manufactureEmulator, startEmulator } from '../../node/tpm/emulator.ts';
-import { launchBrowser, violations } from '../support/browser.ts';
+import { inspect, launchBrowser } from '../support/browser.ts';
 import { Devnet } from '../support/devnet.ts';
 import { blocktree, Machine } from '../support/machine.ts';
 
 /** Newcomers to a network, each with a chip of its own, in a browser: from a bare chip to a claim, and what goes wrong. */
 
-const artefacts = 'artefacts';
 const devnet = new Devnet({ periodMs: 2_000, nodes: 1, tpm: 'emulator' });
 const machines: Machine[] = [];
 const chips: Emulator[] = [];
@@ -18,7 +17,6 @@ let browser: Browser;
 let page: Page;
 
 before(async () => {
-  mkdirSync(artefacts, { recursive: true });
   await devnet.start();
   browser = await launchBrowser();
   const context = await browser.newContext({
@@ -72,22 +70,8 @@ const current = () => page.locator('.wizard [aria-current=step] h3');
 
 /** The card is accessible and fits, in light and dark, wide and on a phone; pictures are kept. */
 async function picture(name: string): Promise<void> {
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const [size, viewport] of [
-      ['wide', { width: 1440, height: 900 }],
-      ['phone', { width: 390, height: 844 }],
-    ] as const) {
-      await page.setViewportSize(viewport);
-      assert.deepEqual(await violations(page), [], `${name}, ${scheme}, ${size}`);
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      assert.ok(overflow <= 1, `${name} is ${overflow} px wider than a ${size} screen`);
-      const card = page.locator('.card', { has: page.getByRole('heading', { level: 2, name: 'TPM' }) });
-      await card.screenshot({ path: join(artefacts, `tpm-${name}-${scheme}-${size}.png`) });
-    }
-  }
+  const card = page.locator('.card', { has: page.getByRole('heading', { level: 2, name: 'TPM' }) });
+  await inspect(page, [`tpm-${name}`], async () => undefined, card);
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize({ width: 1440, height: 900 });
 }

@@ -1,24 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { launchBrowser, violations } from '../support/browser.ts';
+import { inspect, launchBrowser, photograph, violations } from '../support/browser.ts';
 import { Devnet } from '../support/devnet.ts';
 import { until } from '../support/until.ts';
 
 /** The dashboard of a real network in a real browser. Screenshots stay in `artefacts/`. */
 
 const PAGES = ['Overview', 'Earnings', 'Storage', 'Files', 'Ledger', 'Wallet', 'Network', 'Settings'];
-const artefacts = 'artefacts';
 const devnet = new Devnet({ periodMs: 2_000 });
 let browser: Browser;
 let page: Page;
 const problems: string[] = [];
 
 before(async () => {
-  mkdirSync(artefacts, { recursive: true });
   await devnet.start();
   browser = await launchBrowser();
   const context = await browser.newContext({
@@ -264,24 +262,7 @@ test('older blocks and older payments are turned to page by page, and back', asy
 });
 
 test('every page is accessible, in light and dark, wide and on a phone', async () => {
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const [size, viewport] of [
-      ['wide', { width: 1440, height: 900 }],
-      ['phone', { width: 390, height: 844 }],
-    ] as const) {
-      await page.setViewportSize(viewport);
-      for (const name of PAGES) {
-        await visit(name);
-        assert.deepEqual(await violations(page), [], `${name}, ${scheme}, ${size}`);
-        const overflow = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        );
-        assert(overflow <= 1, `${name} is ${overflow} px wider than a ${size} screen`);
-        await page.screenshot({ path: join(artefacts, `${name.toLowerCase()}-${scheme}-${size}.png`) });
-      }
-    }
-  }
+  await inspect(page, PAGES, visit);
   assert.deepEqual(problems, []);
 });
 
@@ -306,7 +287,7 @@ test('every kind of ledger page is accessible', async () => {
     await page.locator('main h2').first().waitFor();
     await page.waitForFunction(() => document.querySelector('.loading') === null);
     assert.deepEqual(await violations(page), [], path);
-    await page.screenshot({ path: join(artefacts, `${path.split('/')[0]}.png`) });
+    await photograph(page, path.split('/')[0] as string);
   }
 });
 
@@ -315,8 +296,9 @@ test('a page whose node is killed says so, and comes back with it by itself', as
   await devnet.kill(6);
   await page.getByText('Offline: trying again').waitFor();
   await page.getByText('What stands here may be old').waitFor();
+  assert.equal(await page.getByText('All is well').count(), 0);
   assert.deepEqual(await violations(page), []);
-  await page.screenshot({ path: join(artefacts, 'offline.png') });
+  await photograph(page, 'offline');
   devnet.startNode(6);
   await page.getByRole('banner').getByText('Live', { exact: true }).waitFor({ timeout: 30_000 });
 });
@@ -325,5 +307,5 @@ test('a session that ends takes the pages away', async () => {
   await page.evaluate(() => fetch('/api/v1/sessions/current', { method: 'DELETE' }));
   await page.getByText('npx blocktree status').waitFor({ timeout: 10_000 });
   assert.deepEqual(await violations(page), []);
-  await page.screenshot({ path: join(artefacts, 'logged-out.png') });
+  await photograph(page, 'logged-out');
 });

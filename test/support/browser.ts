@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { join } from 'node:path';
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
 
 /** The browser of the tests: Debian's Chromium, without a screen. */
 
@@ -36,4 +38,45 @@ export async function violations(page: Page): Promise<readonly string[]> {
         `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} ${node.failureSummary}`).join(' | ')}`,
     );
   });
+}
+
+/** Pictures of the pages, to be looked at. */
+const ARTEFACTS = 'artefacts';
+
+const SIZES = [
+  ['wide', { width: 1440, height: 900 }],
+  ['phone', { width: 390, height: 844 }],
+] as const;
+
+/** Keeps a picture of what is shown now. */
+export async function photograph(subject: Page | Locator, name: string): Promise<void> {
+  mkdirSync(ARTEFACTS, { recursive: true });
+  await subject.screenshot({ path: join(ARTEFACTS, `${name}.png`) });
+}
+
+/**
+ * Each of `names` is accessible and fits, in light and dark, wide and on a phone; pictures are kept, of
+ * `subject` where that is less than the page. `visit` shows one.
+ */
+export async function inspect(
+  page: Page,
+  names: readonly string[],
+  visit: (name: string) => Promise<void>,
+  subject: Page | Locator = page,
+): Promise<void> {
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [size, viewport] of SIZES) {
+      await page.setViewportSize(viewport);
+      for (const name of names) {
+        await visit(name);
+        assert.deepEqual(await violations(page), [], `${name}, ${scheme}, ${size}`);
+        const overflow = await page.evaluate<number>(
+          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+        );
+        assert(overflow <= 1, `${name} is ${overflow} px wider than a ${size} screen`);
+        await photograph(subject, `${name.toLowerCase()}-${scheme}-${size}`);
+      }
+    }
+  }
 }

@@ -73,6 +73,7 @@ export function accessRoutes(app: Console, access: Access, cookieName: string, i
     id: entry.id,
     name: entry.name,
     role: entry.role,
+    local: entry.isLocal === true,
     createdAt: time(entry.createdMs),
   });
   app.get(

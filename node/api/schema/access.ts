@@ -5,7 +5,18 @@ import { open, Time, text } from './basics.ts';
 
 export const Role = T.Union([T.Literal('viewer'), T.Literal('operator'), T.Literal('owner')]);
 export const Session = T.Object({ role: Role }, open);
-export const Token = T.Object({ id: T.String(), name: T.String(), role: Role, createdAt: Time }, open);
+export const Token = T.Object(
+  {
+    id: T.String(),
+    name: T.String(),
+    role: Role,
+    local: T.Boolean({
+      description: 'the one in the data folder, for the command line; revoked, another is made',
+    }),
+    createdAt: Time,
+  },
+  open,
+);
 export const NewToken = T.Object({ name: T.String({ minLength: 1, maxLength: 60 }), role: Role }, open);
 export const CreatedToken = T.Object({ ...Token.properties, token: text('shown once') }, open);
 
