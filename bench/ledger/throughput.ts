@@ -1,8 +1,9 @@
 import { cpSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Block, blockIdOf, decodeBlock, encodeBlock } from '../../ledger/block.ts';
+import { type Block, blockIdOf, decodeBlockInSteps, encodeBlock } from '../../ledger/block.ts';
 import type { Genesis } from '../../ledger/genesis.ts';
 import { transactionId } from '../../ledger/transaction.ts';
+import { inSteps } from '../../node/breather.ts';
 import { Chain } from '../../node/ledger/chain.ts';
 import { longestStretch } from '../measure.ts';
 import { benchNode, prepareLedger, signerOf } from './prepared-ledger.ts';
@@ -87,15 +88,15 @@ export async function measureThroughput(plan: ThroughputPlan): Promise<Throughpu
 
 /** Takes blocks as a node that catches up does: the signatures of the next are verified while one is executed. */
 async function follow(chain: Chain, encoded: readonly Uint8Array[]): Promise<void> {
-  const take = (bytes: Uint8Array | undefined): Block | undefined => {
+  const take = async (bytes: Uint8Array | undefined): Promise<Block | undefined> => {
     if (bytes === undefined) return undefined;
-    const block = decodeBlock(bytes);
+    const block = await inSteps(decodeBlockInSteps(bytes));
     void chain.verifyBlock(block);
     return block;
   };
-  let block = take(encoded[0]);
+  let block = await take(encoded[0]);
   for (let n = 0; block !== undefined; n++) {
-    const next = take(encoded[n + 1]);
+    const next = await take(encoded[n + 1]);
     const id = await chain.execute(block);
     await chain.commit([id], { epoch: 0, view: block.header.view, certificate: undefined });
     block = next;

@@ -25,7 +25,7 @@ export interface EarningSums {
   readonly penaltyGrains: string;
 }
 
-/** One movement of money of an account. `history/<account>/<height>.<n>` */
+/** One movement of money of an account. */
 export interface HistoryEntry {
   readonly height: number;
   readonly timestampMs: number;
@@ -37,6 +37,38 @@ export interface HistoryEntry {
   readonly contractId: ContractId | undefined;
   readonly period: number | undefined;
   readonly memo: string | undefined;
+}
+
+/**
+ * A `HistoryEntry` as it is stored: half of what a ledger keeps, so height and direction stand in the key alone,
+ * `history/<account>/<height>.<n><i or o>`, and what is absent at the end is left out.
+ */
+export type StoredHistory = readonly [
+  timestampMs: number,
+  reason: Payment['reason'],
+  amountGrains: string,
+  otherId?: AccountId | null,
+  transactionId?: TransactionId | null,
+  memo?: string | null,
+  contractId?: ContractId | null,
+  period?: number | null,
+];
+
+/** Reads an entry; `place`: what stands in the key behind the account. */
+export function historyEntry(place: string, stored: StoredHistory): HistoryEntry {
+  const [timestampMs, reason, amountGrains, otherId, transactionId, memo, contractId, period] = stored;
+  return {
+    height: Number(place.slice(0, place.indexOf('.'))),
+    timestampMs,
+    transactionId: transactionId ?? undefined,
+    reason,
+    direction: place.endsWith('i') ? 'in' : 'out',
+    otherId: otherId ?? undefined,
+    amountGrains,
+    contractId: contractId ?? undefined,
+    period: period ?? undefined,
+    memo: memo ?? undefined,
+  };
 }
 
 /** A contract that was opened, live or over. `contract/<id>` */
@@ -93,7 +125,6 @@ export class IndexBatch {
       switch (event.kind) {
         case 'payment':
           this.#addPayment(place, event, {
-            height,
             timestampMs,
             transactionId,
             memo: transactionId && memos.get(transactionId),
@@ -204,7 +235,6 @@ export class IndexBatch {
     place: string,
     payment: Payment,
     at: {
-      height: number;
       timestampMs: number;
       transactionId: TransactionId | undefined;
       memo: string | undefined;
@@ -214,21 +244,23 @@ export class IndexBatch {
     // Storage and egress come out of the escrow, penalties out of the collateral: those balances moved before.
     const leftBalance =
       reason === 'transfer' || reason === 'escrow' || reason === 'collateral' || reason === 'bond';
-    const { height, timestampMs, transactionId, memo } = at;
-    const entry = (direction: 'in' | 'out', otherId: AccountId | undefined): HistoryEntry => ({
-      height,
-      timestampMs,
-      transactionId,
-      memo,
-      reason,
-      direction,
-      otherId,
-      amountGrains: amountGrains.toString(),
-      contractId,
-      period,
-    });
-    if (to !== undefined) this.#writes.set(`history/${to}/${place}i`, entry('in', from));
-    if (from !== undefined && leftBalance) this.#writes.set(`history/${from}/${place}o`, entry('out', to));
+    const { timestampMs, transactionId, memo } = at;
+    const entry = (otherId: AccountId | undefined): StoredHistory => {
+      const fields = [
+        timestampMs,
+        reason,
+        amountGrains.toString(),
+        otherId,
+        transactionId,
+        memo,
+        contractId,
+        period,
+      ];
+      while (fields.at(-1) === undefined) fields.pop();
+      return fields as unknown as StoredHistory;
+    };
+    if (to !== undefined) this.#writes.set(`history/${to}/${place}i`, entry(from));
+    if (from !== undefined && leftBalance) this.#writes.set(`history/${from}/${place}o`, entry(to));
     if (to !== undefined && (reason === 'storage' || reason === 'egress' || reason === 'fee')) {
       this.#addEarning(to, `${reason}Grains`, amountGrains, contractId, period);
     }

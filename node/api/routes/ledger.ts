@@ -23,7 +23,12 @@ import { BEACONS, TPMS } from '../../../ledger/state/entities.ts';
 import { decodeTransaction, transactionId } from '../../../ledger/transaction.ts';
 import { NodeError } from '../../errors.ts';
 import { sortable } from '../../ledger/ledger-database.ts';
-import type { HistoryEntry, PeriodEntry, TransactionPlace } from '../../ledger/ledger-index.ts';
+import {
+  historyEntry,
+  type PeriodEntry,
+  type StoredHistory,
+  type TransactionPlace,
+} from '../../ledger/ledger-index.ts';
 import { tryOut } from '../../ledger/try-out.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
@@ -223,9 +228,9 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       return pageOf(
         request.query,
         HISTORY_KEY,
-        (after, limit) => store.indexRange<HistoryEntry>(`history/${id}/`, { limit, reverse: true, after }),
+        (after, limit) => store.indexRange<StoredHistory>(`history/${id}/`, { limit, reverse: true, after }),
         ({ key }) => key,
-        ({ value }) => presentHistory(value),
+        ({ key, value }) => presentHistory(historyEntry(key, value)),
       );
     },
   );
