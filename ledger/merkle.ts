@@ -1,5 +1,5 @@
 import { concat, equalBytes } from './bytes.ts';
-import { sha256 } from './crypto/sha256.ts';
+import { sha256, sha256Into } from './crypto/sha256.ts';
 
 /** Merkle trees of the RFC 6962 shape: leaf sha256(0 ‖ data), node sha256(1 ‖ left ‖ right), no duplicated odd nodes. */
 
@@ -88,9 +88,25 @@ export function fragmentLevels(fragment: Uint8Array): Levels {
   return levels;
 }
 
-/** The id of a fragment: the root over its leaves. */
+/** The id of a fragment: the root over its leaves. Also that of a part of it, of a power of two of leaves. */
 export function fragmentRoot(fragment: Uint8Array): Uint8Array {
-  return (fragmentLevels(fragment).at(-1) as readonly Uint8Array[])[0] as Uint8Array;
+  const count = fragment.length / LEAF_BYTES;
+  // All hashes in one place, each level over the one before: a fragment has two thousand of them.
+  const hashes = new Uint8Array(32 * count);
+  const leaf = new Uint8Array(LEAF_BYTES + 1);
+  for (let i = 0; i < count; i++) {
+    leaf.set(fragment.subarray(i * LEAF_BYTES, (i + 1) * LEAF_BYTES), 1);
+    sha256Into(hashes, 32 * i, leaf);
+  }
+  const pair = new Uint8Array(65);
+  pair[0] = 1;
+  for (let left = count / 2; left >= 1; left /= 2) {
+    for (let i = 0; i < left; i++) {
+      pair.set(hashes.subarray(64 * i, 64 * i + 64), 1);
+      sha256Into(hashes, 32 * i, pair);
+    }
+  }
+  return hashes.slice(0, 32);
 }
 
 /** The path of a leaf in a tree of a power of two of leaves, leaf level first. */

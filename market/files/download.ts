@@ -12,8 +12,8 @@ import type { SlabCoder } from './slab-pool.ts';
 const HEDGE_MS = 1_500;
 /** The rank of a host that is not reachable, or known to lie or to have lost something. */
 export const DOUBTFUL = 10_000;
-/** Slabs that are fetched ahead of the reader. */
-const SLABS_AHEAD = 2;
+/** Fragments that are fetched ahead of the reader, two slabs at least. */
+const FRAGMENTS_AHEAD = 8;
 
 export interface FragmentSource {
   /** The whole fragment, or its frames as `sealFrames` gives them: as the host sent it. */
@@ -219,9 +219,10 @@ export async function* download(
       return plainOf({ ...stretch, slab }, work);
     }
   };
+  const slabsAhead = Math.max(2, Math.floor(FRAGMENTS_AHEAD / manifest.scheme.data));
   const ahead: Promise<Uint8Array>[] = [];
   for (let next = 0, at = 0; at < wanted.length; at++) {
-    for (; next < wanted.length && ahead.length <= SLABS_AHEAD; next++) {
+    for (; next < wanted.length && ahead.length <= slabsAhead; next++) {
       const task = fetched(wanted[next] as Stretch);
       task.catch(() => undefined); // Awaited below, in order.
       ahead.push(task);

@@ -1,6 +1,6 @@
 import { concat, equalBytes } from '../../ledger/bytes.ts';
 import { type Hash, idBytes } from '../../ledger/ids.ts';
-import { FRAGMENT_BYTES, fragmentLevels, merkleRoot } from '../../ledger/merkle.ts';
+import { FRAGMENT_BYTES, fragmentLevels, fragmentRoot, merkleRoot } from '../../ledger/merkle.ts';
 import { FRAME_BYTES } from './slab-cipher.ts';
 
 /**
@@ -42,8 +42,8 @@ export function openFrames(sealed: Uint8Array, root: Hash, { first, count }: Fra
   if (!equalBytes(merkleRoot(hashes), idBytes(root))) return undefined;
   const bytes = sealed.subarray(HASHES_BYTES);
   for (let i = 0; i < count; i++) {
-    const top = fragmentLevels(bytes.subarray(i * FRAME_BYTES, (i + 1) * FRAME_BYTES)).at(-1)?.[0];
-    if (!equalBytes(top as Uint8Array, hashes[first + i] as Uint8Array)) return undefined;
+    const top = fragmentRoot(bytes.subarray(i * FRAME_BYTES, (i + 1) * FRAME_BYTES));
+    if (!equalBytes(top, hashes[first + i] as Uint8Array)) return undefined;
   }
   return bytes;
 }

@@ -26,7 +26,7 @@ export class SlabPool {
     this.#size = size;
   }
 
-  /** Encrypts with `key` (32 bytes) and codes; `plain` at most the slab's capacity. */
+  /** Encrypts with `key` (32 bytes) and codes; `plain`, at most the slab's capacity, is given away. */
   async encode(plain: Uint8Array, key: Uint8Array, scheme: Scheme): Promise<CodedSlab> {
     return coded(await this.#run({ kind: 'encode', plain, key, scheme }));
   }
@@ -83,7 +83,7 @@ export class SlabPool {
       const job = this.#queue.shift() as Job;
       free.job = job;
       free.worker.ref();
-      free.worker.postMessage({ id: this.#nextId++, task: job.task });
+      free.worker.postMessage({ id: this.#nextId++, task: job.task }, given(job.task));
     }
   }
 
@@ -109,6 +109,12 @@ export class SlabPool {
     this.#workers.push(entry);
     return entry;
   }
+}
+
+/** What need not be copied: the plaintext, where it has memory of its own. */
+function given(task: SlabTask): readonly ArrayBuffer[] {
+  if (task.kind !== 'encode' || task.plain.byteLength !== task.plain.buffer.byteLength) return [];
+  return [task.plain.buffer as ArrayBuffer];
 }
 
 function bytesOf(answer: SlabAnswer): Uint8Array {

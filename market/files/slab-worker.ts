@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import { FRAGMENT_BYTES, fragmentRoot } from '../../ledger/merkle.ts';
 import { MarketError } from '../errors.ts';
+import { Erasure } from './erasure.ts';
 import type { Scheme } from './scheme.ts';
 import { decryptSlab, encryptSlab } from './slab-cipher.ts';
 
@@ -50,36 +50,19 @@ export type SlabAnswer =
   | { readonly id: number; readonly bytes: Uint8Array }
   | { readonly id: number; readonly error: { readonly code: MarketError['code']; readonly message: string } };
 
-// Only the CommonJS build of the library finds its wasm file beside itself.
-const { ReedSolomonErasure } = createRequire(import.meta.url)(
-  '@digitaldefiance/reed-solomon-erasure.wasm',
-) as typeof import('@digitaldefiance/reed-solomon-erasure.wasm');
-const encoder = ReedSolomonErasure.fromCurrentDirectorySync();
+const erasure = new Erasure();
 
-/**
- * A decoder for one reconstruction. The library frees a buffer of its heap twice when it reconstructs, after which the
- * next calls fail or corrupt: so no instance reconstructs more than once, nor encodes after.
- */
-function newDecoder(): typeof encoder {
-  return ReedSolomonErasure.fromCurrentDirectorySync();
-}
-
-function check(result: number): void {
-  if (result !== ReedSolomonErasure.RESULT_OK)
-    throw new MarketError('not-enough-fragments', `the erasure code refused with ${result}`);
-}
-
-/** All fragments of a slab, or the same parts of each, in one buffer; those missing rebuilt from any `data` of them. */
-function complete(fragments: readonly (Uint8Array | undefined)[], { data, parity }: Scheme): Uint8Array {
-  const length = fragments.find((fragment) => fragment !== undefined)?.length ?? 0;
-  const shards = new Uint8Array((data + parity) * length);
-  const present = fragments.map((fragment, i) => {
+/** All fragments of a slab, or the same parts of each; the data among them restored from any `data` that are there. */
+function complete(fragments: readonly (Uint8Array | undefined)[], scheme: Scheme): Uint8Array {
+  const length = fragments.find((fragment) => fragment !== undefined)?.length ?? FRAGMENT_BYTES;
+  const shards = erasure.room(scheme, length);
+  for (const [i, fragment] of fragments.entries())
     if (fragment !== undefined) shards.set(fragment, i * length);
-    return fragment !== undefined;
-  });
-  if (present.filter(Boolean).length < data)
-    throw new MarketError('not-enough-fragments', `expected ${data} fragments of a slab`);
-  if (!present.slice(0, data).every(Boolean)) check(newDecoder().reconstruct(shards, data, parity, present));
+  erasure.restore(
+    scheme,
+    length,
+    fragments.map((fragment) => fragment !== undefined),
+  );
   return shards;
 }
 
@@ -93,18 +76,18 @@ function split(shards: Uint8Array, plainHash: string): CodedSlab {
 function perform(task: SlabTask): { coded: CodedSlab } | { bytes: Uint8Array } {
   switch (task.kind) {
     case 'encode': {
-      const { data, parity } = task.scheme;
-      const shards = new Uint8Array((data + parity) * FRAGMENT_BYTES);
+      const shards = erasure.room(task.scheme, FRAGMENT_BYTES);
+      // What an earlier slab left in it must not get into this one.
+      shards.fill(0);
       encryptSlab(task.plain, task.key, shards);
-      check(encoder.encode(shards, data, parity));
+      erasure.encode(task.scheme, FRAGMENT_BYTES);
       return { coded: split(shards, createHash('sha256').update(task.plain).digest('hex')) };
     }
     case 'decode':
       return { bytes: decryptSlab(complete(task.fragments, task.scheme), task.key, task.length) };
     case 'rebuild': {
-      const { data, parity } = task.scheme;
       const shards = complete(task.fragments, task.scheme);
-      check(encoder.encode(shards, data, parity));
+      erasure.encode(task.scheme, FRAGMENT_BYTES);
       return { coded: split(shards, '') };
     }
     case 'restore': {

@@ -5,8 +5,8 @@ import type { Scheme } from './scheme.ts';
 import { slabCapacity } from './slab-cipher.ts';
 import type { SlabCoder } from './slab-pool.ts';
 
-/** Slabs that are coded or sent at once: with the pool's own, what bounds the memory of an upload. */
-const SLABS_IN_FLIGHT = 2;
+/** Fragments that are coded or sent at once, two slabs at least: what bounds the memory of an upload. */
+const FRAGMENTS_IN_FLIGHT = 24;
 
 export interface UploadOptions {
   readonly name: string;
@@ -29,20 +29,20 @@ export interface UploadOptions {
 export async function upload(source: AsyncIterable<Uint8Array>, options: UploadOptions): Promise<Manifest> {
   const { name, scheme, nowMs } = options;
   const capacity = slabCapacity(scheme);
+  const slabsInFlight = Math.max(2, Math.floor(FRAGMENTS_IN_FLIGHT / (scheme.data + scheme.parity)));
   const hash = createHash('sha256');
   const slabs: Promise<Slab>[] = [];
   const open = new Set<Promise<Slab>>();
   let failure: { readonly error: unknown } | undefined;
   let sizeBytes = 0;
   let sentBytes = 0;
-  let parts: Uint8Array[] = [];
+  let slab = new Uint8Array(0);
   let gathered = 0;
 
   const begin = async (): Promise<void> => {
-    const plain = new Uint8Array(Buffer.concat(parts, gathered));
-    parts = [];
+    const plain = gathered === capacity ? slab : slab.slice(0, gathered);
     gathered = 0;
-    while (open.size >= SLABS_IN_FLIGHT) await Promise.race(open);
+    while (open.size >= slabsInFlight) await Promise.race(open);
     if (failure !== undefined) throw failure.error;
     const task = sendSlab(plain, slabs.length, options).then((slab) => {
       sentBytes += slab.length;
@@ -65,7 +65,8 @@ export async function upload(source: AsyncIterable<Uint8Array>, options: UploadO
     sizeBytes += chunk.length;
     for (let at = 0; at < chunk.length; ) {
       const part = chunk.subarray(at, at + capacity - gathered);
-      parts.push(part);
+      if (gathered === 0) slab = new Uint8Array(capacity);
+      slab.set(part, gathered);
       gathered += part.length;
       at += part.length;
       if (gathered === capacity) await begin();

@@ -304,13 +304,22 @@ test('what an upload over a slow line sent long ago is kept while more of it com
   assert.equal(await host.sweep(), 7);
 });
 
-test('a crash between note and fragment leaves no bytes counted against the renter', async () => {
-  await store.write([
-    { key: `pending/${'7'.repeat(64)}`, value: new TextEncoder().encode(renter.accountId) },
-  ]);
-  const again = new Host({ ledger: viewOf(owner), shelf, store, nodeSecret: owner.nodeSecret, now: () => 0 });
+test('what had come before a restart is kept for a while, and can still come under contract', async () => {
+  const { root, bytes } = fragment();
+  await host.storeFragment(renter.accountId, root, bytes);
+  const ledger = viewOf(owner);
+  const again = new Host({ ledger, shelf, store, nodeSecret: owner.nodeSecret, now: () => nowMs });
   await again.open();
-  assert.deepEqual(await store.range('pending/'), []);
+  nowMs = 14 * 60_000;
+  assert.equal(await again.sweep(), 0);
+  await again.signTerms(renter.accountId, termsOver([root]), [root]);
+  const stray = fragment();
+  await again.storeFragment(renter.accountId, stray.root, stray.bytes);
+  const third = new Host({ ledger, shelf, store, nodeSecret: owner.nodeSecret, now: () => nowMs });
+  await third.open();
+  nowMs = 16 * 60_000;
+  assert.equal(await third.sweep(), 1);
+  assert(shelf.has(root));
 });
 
 test('a host whose ledger is fetched again from the beginning keeps its newest agreements and deletes nothing', async () => {

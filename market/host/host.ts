@@ -95,7 +95,7 @@ export class Host {
     this.#nodeSecret = options.nodeSecret;
     this.#now = options.now;
     const { ledger, shelf, store, now } = options;
-    this.#pending = new Pending(shelf, store, now);
+    this.#pending = new Pending(shelf, now);
     this.#proposals = new Proposals(store, ledger);
     this.#egress = new Tally(store, 'egress/');
     this.#notes = new Notes(store);
@@ -110,7 +110,6 @@ export class Host {
 
   /** Takes up what was agreed before a restart. */
   async open(): Promise<void> {
-    await this.#pending.open();
     await this.#egress.open();
     await this.#adoptAll();
   }
@@ -155,7 +154,7 @@ export class Host {
       await this.#sweep.settled(root);
       const known = this.#shelf.has(root) && this.#pending.sender(root) === undefined;
       await this.#shelf.put(root, bytes);
-      await this.#pending.came(root, renter, known);
+      this.#pending.came(root, renter, known);
     } finally {
       this.#pending.count(renter, -FRAGMENT_BYTES);
     }
@@ -361,7 +360,7 @@ export class Host {
       const proposed = this.#proposals.list(owner, root);
       if (proposed === undefined) continue;
       changes.push({ key: `list/${id}/${revision}`, value: encodeList(proposed) });
-      for (const fragment of proposed) changes.push(...this.#pending.drop(fragment));
+      for (const fragment of proposed) this.#pending.drop(fragment);
     }
     const kept = new Set(contract.roots.map(({ revision }) => revision));
     for (const { key } of await this.#store.range(`list/${id}/`)) {

@@ -1,6 +1,5 @@
 import type { AccountId, Hash } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES } from '../../ledger/merkle.ts';
-import type { KeyValues } from '../interfaces.ts';
 import type { FragmentShelf } from './shelf.ts';
 
 /** What no contract covers is kept this long after its renter last sent something, */
@@ -8,10 +7,12 @@ const PENDING_MS = 15 * 60_000;
 /** and this long in all: an upload over a slow line takes hours, but puts under contract what it has sent meanwhile. */
 const PENDING_MOST_MS = 24 * 3_600_000;
 
-/** Fragments that came and that no contract covers yet. */
+/**
+ * Fragments that came and that no contract covers yet. It is not on disk: after a restart they are kept for a while as
+ * anybody's.
+ */
 export class Pending {
   readonly #shelf: FragmentShelf;
-  readonly #store: KeyValues;
   readonly #now: () => number;
   readonly #senders = new Map<Hash, AccountId>();
   readonly #bytes = new Map<AccountId, number>();
@@ -19,27 +20,9 @@ export class Pending {
   /** Fragments that were here already when somebody sent them again, and when. */
   readonly #againMs = new Map<Hash, number>();
 
-  constructor(shelf: FragmentShelf, store: KeyValues, now: () => number) {
+  constructor(shelf: FragmentShelf, now: () => number) {
     this.#shelf = shelf;
-    this.#store = store;
     this.#now = now;
-  }
-
-  /** Takes up what had come before a restart; a crash may have noted what it did not store. */
-  async open(): Promise<void> {
-    const lost: { key: string; value: undefined }[] = [];
-    for (const { key, value } of await this.#store.range('pending/')) {
-      const root = key.slice('pending/'.length) as Hash;
-      if (this.#shelf.has(root)) this.#add(root, new TextDecoder().decode(value) as AccountId);
-      else lost.push({ key, value: undefined });
-    }
-    await this.#store.write(lost);
-  }
-
-  #add(root: Hash, renter: AccountId): void {
-    this.#senders.set(root, renter);
-    this.count(renter, FRAGMENT_BYTES);
-    this.#lastMs.set(renter, this.#now());
   }
 
   sender(root: Hash): AccountId | undefined {
@@ -57,22 +40,20 @@ export class Pending {
     else this.#bytes.set(renter, sum);
   }
 
-  /** Notes what is on the shelf now, durably. `known`: it was before. */
-  async came(root: Hash, renter: AccountId, known: boolean): Promise<void> {
+  /** Notes what is on the shelf now. `known`: it was before. */
+  came(root: Hash, renter: AccountId, known: boolean): void {
     this.#lastMs.set(renter, this.#now());
     if (known) this.#againMs.set(root, this.#now());
     if (known || this.#senders.has(root)) return;
-    this.#add(root, renter);
-    await this.#store.write([{ key: `pending/${root}`, value: new TextEncoder().encode(renter) }]);
+    this.#senders.set(root, renter);
+    this.count(renter, FRAGMENT_BYTES);
   }
 
-  /** Forgets a fragment; gives what is to be written for that. */
-  drop(root: Hash): readonly { readonly key: string; readonly value: undefined }[] {
+  drop(root: Hash): void {
     const renter = this.#senders.get(root);
-    if (renter === undefined) return [];
+    if (renter === undefined) return;
     this.#senders.delete(root);
     this.count(renter, -FRAGMENT_BYTES);
-    return [{ key: `pending/${root}`, value: undefined }];
   }
 
   /** Whether a contract over the fragment may still come, if none covers it. */

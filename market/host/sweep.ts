@@ -82,7 +82,7 @@ export class Sweep {
         if (!spoken.has(root) && !this.#signed.has(root) && !pending.isFresh(root)) gone.push(root);
       for (const root of gone) {
         this.#leaving.add(root);
-        stale.push(...pending.drop(root));
+        pending.drop(root);
       }
     } finally {
       this.#signed = undefined;

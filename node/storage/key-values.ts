@@ -6,11 +6,18 @@ import { diskError } from './disk-error.ts';
 import { checkLevelFiles, type FileDamage } from './level-files.ts';
 import { isOpenSomewhere } from './level-lock.ts';
 
-/** The market's small database on LevelDB: every write is one synced batch. */
+/**
+ * The market's small database on LevelDB. A write is durable when it resolves, whole or not at all; those that are asked
+ * for while another is being synced go to disk together.
+ */
 export class LevelKeyValues implements KeyValues {
   readonly #db: Level<string, Uint8Array>;
   /** After a write that failed no other is tried: it could be lost behind half a record in the journal. */
   #failed: NodeError | undefined;
+  #waiting: Change[] = [];
+  /** The batch that is being synced; never rejects. */
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
 
   private constructor(db: Level<string, Uint8Array>) {
     this.#db = db;
@@ -42,10 +49,21 @@ export class LevelKeyValues implements KeyValues {
     return this.#db.getSync(key);
   }
 
-  async write(
-    changes: readonly { readonly key: string; readonly value: Uint8Array | undefined }[],
-  ): Promise<void> {
-    if (changes.length === 0) return;
+  write(changes: readonly Change[]): Promise<void> {
+    if (changes.length === 0) return Promise.resolve();
+    this.#waiting.push(...changes);
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      const syncing = this.#sync();
+      this.#running = syncing.catch(() => undefined); // Those who wait for it hear of it.
+      return syncing;
+    });
+    return this.#next;
+  }
+
+  async #sync(): Promise<void> {
+    const changes = this.#waiting;
+    this.#waiting = [];
     if (this.#failed !== undefined) throw this.#failed;
     try {
       await this.#db.batch(
@@ -75,8 +93,10 @@ export class LevelKeyValues implements KeyValues {
     return out;
   }
 
-  close(): Promise<void> {
-    return this.#db.close();
+  async close(): Promise<void> {
+    await this.#next?.catch(() => undefined);
+    await this.#running;
+    await this.#db.close();
   }
 }
 
@@ -87,4 +107,9 @@ async function filesOf(folder: string): Promise<readonly FileDamage[]> {
   } catch (error) {
     throw diskError(folder, error) ?? error;
   }
+}
+
+interface Change {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
 }
