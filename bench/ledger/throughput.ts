@@ -91,7 +91,7 @@ async function follow(chain: Chain, encoded: readonly Uint8Array[]): Promise<voi
   const take = async (bytes: Uint8Array | undefined): Promise<Block | undefined> => {
     if (bytes === undefined) return undefined;
     const block = await inSteps(decodeBlockInSteps(bytes));
-    void chain.verifyBlock(block);
+    void chain.signatures.blockHolds(block);
     return block;
   };
   let block = await take(encoded[0]);

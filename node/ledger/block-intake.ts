@@ -177,7 +177,7 @@ export class BlockIntake {
       ids: path.filter((id) => !blocks.has(id)),
       peers,
       signal,
-      onArrived: (block) => void this.#options.chain.verifyBlock(block),
+      onArrived: (block) => void this.#options.chain.signatures.blockHolds(block),
       onNobody: () => {
         if (final) this.#options.starved();
       },
@@ -219,7 +219,7 @@ export class BlockIntake {
       // What became final meanwhile needs no second execution.
       if (chain.hasState(id) || block.header.height <= chain.final.height) continue;
       const next = blocks[i + 1];
-      if (next !== undefined) void chain.verifyBlock(next.block);
+      if (next !== undefined) void chain.signatures.blockHolds(next.block);
       if (!chain.hasState(block.header.parentId)) return 'gone';
       try {
         await chain.execute(block);

@@ -7,17 +7,13 @@ import {
   HEADER_BYTES,
   txRootOf,
 } from '../../ledger/block.ts';
-import { toHex } from '../../ledger/bytes.ts';
 import { commitInSteps, type PageChanges, type PageReader } from '../../ledger/commitment/commitment.ts';
 import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
-import { verify } from '../../ledger/crypto/secp256k1.ts';
-import { sha256 } from '../../ledger/crypto/sha256.ts';
 import { demand, invariant, LedgerError } from '../../ledger/errors.ts';
 import { chainIdOf, type Genesis, type Seat } from '../../ledger/genesis.ts';
-import { type BlockId, type Hash, idBytes, type NodeId, ZERO_HASH } from '../../ledger/ids.ts';
+import { type BlockId, type Hash, type NodeId, ZERO_HASH } from '../../ledger/ids.ts';
 import type { PooledTransaction } from '../../ledger/mempool.ts';
-import { RecentKeys } from '../../ledger/recent-keys.ts';
 import {
   type BlockExecution,
   type BlockOutcome,
@@ -28,13 +24,13 @@ import {
 import type { ChainRules } from '../../ledger/state/context.ts';
 import { readerOver, type StateReader } from '../../ledger/state/draft.ts';
 import { committeeOf, epochOf } from '../../ledger/state/epoch-turn.ts';
-import { encodeTransaction, type Transaction, transactionDigest } from '../../ledger/transaction.ts';
+import { encodeTransaction } from '../../ledger/transaction.ts';
 import { Breather, inSteps } from '../breather.ts';
 import type { FinalRecord } from './final-record.ts';
 import { ledgerLocation, openError } from './ledger-database.ts';
 import { IndexBatch } from './ledger-index.ts';
 import { LedgerStore } from './ledger-store.ts';
-import type { SignatureCheck } from './signature-batch.ts';
+import { Signatures } from './signatures.ts';
 import { StagedState } from './staged-state.ts';
 import { VerifyPool } from './verify-pool.ts';
 
@@ -47,8 +43,6 @@ import { VerifyPool } from './verify-pool.ts';
 const OVERLAYS_MAX = 256;
 /** Of these, so many stay although their views were given up. */
 const OVERLAYS_KEPT = 32;
-/** Hashes of signed transactions whose signature is known to be good. */
-const VERIFIED_MAX = 50_000;
 /** Waiting transactions looked at to tell whether there is work. */
 const TRIED_MAX = 32;
 
@@ -79,14 +73,12 @@ export class Chain {
   readonly rules: ChainRules;
   readonly store: LedgerStore;
   readonly #overlays = new Map<BlockId, Overlay>();
-  readonly #verified = new RecentKeys(VERIFIED_MAX);
-  readonly #signed = new WeakMap<Block, Promise<boolean>>();
-  readonly #pool: VerifyPool;
+  readonly signatures: Signatures;
 
   private constructor(genesis: Genesis, store: LedgerStore, pool: VerifyPool) {
     this.genesis = genesis;
     this.store = store;
-    this.#pool = pool;
+    this.signatures = new Signatures(pool);
     this.rules = {
       chainId: chainIdOf(genesis),
       chainKind: genesis.kind,
@@ -108,7 +100,7 @@ export class Chain {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close();
+    await this.signatures.close();
     await this.store.close();
   }
 
@@ -183,61 +175,6 @@ export class Chain {
     return below(key);
   }
 
-  /** Whether the sender signed; remembered, so that a transaction is verified once on its way through mempool and block. */
-  signatureHolds(transaction: Transaction, bytes: Uint8Array): boolean {
-    if (this.#isVerified(bytes)) return true;
-    const { publicKey, digest, signature } = signatureCheckOf(transaction, bytes);
-    if (!verify(signature, digest, publicKey)) return false;
-    this.#rememberVerified(bytes);
-    return true;
-  }
-
-  /** `signatureHolds` of many at once, away from this thread. */
-  async signaturesHold(
-    signed: readonly { readonly transaction: Transaction; readonly bytes: Uint8Array }[],
-  ): Promise<readonly boolean[]> {
-    const unknown = signed.filter(({ bytes }) => !this.#isVerified(bytes));
-    const verdicts = await this.#pool.verify(
-      unknown.map(({ transaction, bytes }) => signatureCheckOf(transaction, bytes)),
-    );
-    const refused = new Set(unknown.filter((_, i) => verdicts[i] !== true));
-    for (const one of unknown) if (!refused.has(one)) this.#rememberVerified(one.bytes);
-    return signed.map((one) => !refused.has(one));
-  }
-
-  /**
-   * Whether every transaction of a block is signed by its sender. Asked for before the block's turn to be executed, the
-   * answer is there when it is.
-   */
-  verifyBlock(block: Block): Promise<boolean> {
-    const known = this.#signed.get(block);
-    if (known !== undefined) return known;
-    const verifying = this.#verifyBlock(block);
-    // Who executes the block hears of a failure; who only asked ahead does not wait for it.
-    verifying.catch(() => undefined);
-    this.#signed.set(block, verifying);
-    return verifying;
-  }
-
-  async #verifyBlock({ transactions }: Block): Promise<boolean> {
-    const checks: SignatureCheck[] = [];
-    const breather = new Breather();
-    for (const transaction of transactions) {
-      const bytes = encodeTransaction(transaction);
-      if (!this.#isVerified(bytes)) checks.push(signatureCheckOf(transaction, bytes));
-      if (breather.due) await breather.breathe();
-    }
-    return (await this.#pool.verify(checks, true)).every((holds) => holds);
-  }
-
-  #isVerified(bytes: Uint8Array): boolean {
-    return !this.#verified.isEmpty && this.#verified.has(toHex(sha256(bytes)));
-  }
-
-  #rememberVerified(bytes: Uint8Array): void {
-    this.#verified.add(toHex(sha256(bytes)));
-  }
-
   #begin(parentId: BlockId, parent: BlockHeader, timestampMs: number, proposer: NodeId): BlockExecution {
     return beginBlock(this.stateAfter(parentId), this.rules, {
       height: parent.height + 1,
@@ -278,7 +215,7 @@ export class Chain {
       'bad-block',
       'an empty block is only for the first of a period in which contracts live',
     );
-    const signed = this.verifyBlock(block);
+    const signed = this.signatures.blockHolds(block);
     const execution = this.#begin(header.parentId, parent, header.timestampMs, header.proposer);
     let bytesLeft = parameters.blockBytesMax - HEADER_BYTES - 4;
     const breather = new Breather();
@@ -485,8 +422,4 @@ export class Chain {
 /** The hash of the next committee where a block is the last of its epoch, zero elsewhere. */
 function nextCommitteeHashOf({ nextCommittee }: BlockOutcome): Hash {
   return nextCommittee === undefined ? ZERO_HASH : committeeHash(nextCommittee);
-}
-
-function signatureCheckOf({ sender, signature }: Transaction, bytes: Uint8Array): SignatureCheck {
-  return { publicKey: idBytes(sender), digest: transactionDigest(bytes), signature };
 }

@@ -50,8 +50,8 @@ export class TransactionGossip {
     const { chain, network, mempool, conduct, logger, signal, failed } = options;
     const intake = new GossipIntake({
       knows: (bytes) => mempool.get(transactionIdOfBytes(bytes)) !== undefined,
-      signatureHolds: (transaction, bytes) => chain.signatureHolds(transaction, bytes),
-      signaturesHold: (batch) => chain.signaturesHold(batch),
+      signatureHolds: (transaction, bytes) => chain.signatures.holds(transaction, bytes),
+      signaturesHold: (batch) => chain.signatures.hold(batch),
       admit: ({ transaction, bytes, from }) => {
         // The floor is the same for all, always: who sends less than that did not check.
         if (transaction.feeGrains < this.#floorOf(bytes)) network.shun(from, 'fee-too-low');
@@ -80,7 +80,7 @@ export class TransactionGossip {
     const { chain, mempool } = this.#options;
     const transaction = decodeTransaction(bytes);
     if (mempool.get(transactionIdOfBytes(bytes)) !== undefined) return transaction;
-    if (!chain.signatureHolds(transaction, bytes))
+    if (!chain.signatures.holds(transaction, bytes))
       throw new LedgerError('bad-signature', 'the sender must sign its transaction');
     this.#admit(transaction, bytes);
     return transaction;
