@@ -77,30 +77,41 @@ export const MUTANTS: readonly Mutant[] = [
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 
+/** A copy of some folders of the source with a mutant's change in it; `remove` deletes it. */
+export function mutatedCopy(
+  folders: readonly string[],
+  name: string,
+  patch: Mutant['patch'],
+): { readonly root: string; remove(): void } {
+  // Inside the repository, so that the copy finds the packages.
+  const cache = join(repository, 'node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  const root = mkdtempSync(join(cache, 'blocktree-mutant-'));
+  const remove = (): void => rmSync(root, { recursive: true, force: true });
+  try {
+    for (const folder of folders) cpSync(join(repository, folder), join(root, folder), { recursive: true });
+    if (patch !== undefined) {
+      const path = join(root, patch.file);
+      const text = readFileSync(path, 'utf8');
+      if (!patch.find.test(text)) throw new Error(`the mutant "${name}" does not fit the source any more`);
+      writeFileSync(path, text.replace(patch.find, patch.replace));
+    }
+    return { root, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
 /** A consensus with the mutant's change in it; `remove` deletes the copy. */
 export async function mutantClass({
   name,
   patch,
 }: Mutant): Promise<{ readonly consensus: typeof Consensus; remove(): void }> {
-  // Inside the repository, so that the copy finds the packages.
-  const cache = join(repository, 'node_modules/.cache');
-  mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'blocktree-mutant-'));
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  try {
-    cpSync(join(repository, 'ledger'), join(folder, 'ledger'), { recursive: true });
-    const path = join(folder, 'ledger/consensus', patch?.file ?? 'consensus.ts');
-    const text = readFileSync(path, 'utf8');
-    if (patch !== undefined) {
-      if (!patch.find.test(text)) throw new Error(`the mutant "${name}" does not fit the source any more`);
-      writeFileSync(path, text.replace(patch.find, patch.replace));
-    }
-    const entry = pathToFileURL(join(folder, 'ledger/consensus/consensus.ts')).href;
-    return { consensus: ((await import(entry)) as { Consensus: typeof Consensus }).Consensus, remove };
-  } catch (error) {
-    remove();
-    throw error;
-  }
+  const inConsensus = patch && { ...patch, file: join('ledger/consensus', patch.file) };
+  const { root, remove } = mutatedCopy(['ledger'], name, inConsensus);
+  const entry = pathToFileURL(join(root, 'ledger/consensus/consensus.ts')).href;
+  return { consensus: ((await import(entry)) as { Consensus: typeof Consensus }).Consensus, remove };
 }
 
 /** The first seed that notices the mutant; `undefined` when none of them does. */

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { failureOf } from '../campaign.ts';
+import { mutatedCopy } from '../mutants.ts';
+import type { Outcome } from '../world.ts';
+
+/** Nodes that are broken on purpose, in what the model of a node does not have: seeds with real nodes must notice each. */
+
+/** Some hundredth seeds: each mutant is noticed within ten. */
+const SEEDS = 30;
+
+const MUTANTS = [
+  {
+    name: 'members do not dial each other',
+    file: 'node/ledger/ledger-node.ts',
+    find: /this\.#network\.reach\(nodeId\);/,
+    replace: ';',
+  },
+  {
+    name: 'a block that is final already is committed again',
+    file: 'node/ledger/ledger-node.ts',
+    find: /if \(header !== undefined && header\.height <= this\.chain\.final\.height\) \{/,
+    replace: 'if (header === undefined) {',
+  },
+];
+
+for (const { name, ...patch } of MUTANTS) {
+  test(`notices the mutant: ${name}`, async (t) => {
+    const { root, remove } = mutatedCopy(['ledger', 'market', 'node', 'test'], name, patch);
+    t.after(remove);
+    const entry = pathToFileURL(join(root, 'test/simulation/real/real-world.ts')).href;
+    const { simulateReal } = (await import(entry)) as { simulateReal(seed: number): Promise<Outcome> };
+    for (let seed = 100; seed <= 100 * SEEDS; seed += 100)
+      if (failureOf(await simulateReal(seed)) !== undefined) return;
+    assert.fail(`no seed up to ${100 * SEEDS} noticed`);
+  });
+}
