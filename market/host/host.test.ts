@@ -284,8 +284,10 @@ test('a fragment that is being deleted is not signed for, and can come again', a
   await removing;
   await refuses('bad-terms', () => host.signTerms(renter.accountId, termsOver([root]), [root]));
   const again = host.storeFragment(renter.accountId, root, bytes);
+  const another = host.sweep();
   release();
   assert.equal(await sweeping, 1);
+  assert.equal(await another, 1);
   await again;
   assert(shelf.has(root));
   await host.signTerms(renter.accountId, termsOver([root]), [root]);

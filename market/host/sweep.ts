@@ -32,6 +32,7 @@ export class Sweep {
   #signed: Set<Hash> | undefined;
   readonly #leaving = new Set<Hash>();
   #removal: Promise<void> = Promise.resolve();
+  #running: Promise<number> | undefined;
 
   constructor(options: SweepOptions) {
     this.#options = options;
@@ -49,12 +50,19 @@ export class Sweep {
     while (this.#leaving.has(root)) await this.#removal;
   }
 
-  /** Gives the number of fragments deleted. */
-  async run(): Promise<number> {
+  /** Gives the number of fragments deleted. One sweep at a time: who asks during one gets its result. */
+  run(): Promise<number> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<number> {
     const { ledger, shelf, store, pending, proposals, notes } = this.#options;
     // A ledger that is fetched again does not know yet what is live.
     const period = ledger.period();
-    if (this.#signed !== undefined || period < (readJson<number>(store, PERIOD_SEEN) ?? 0)) return 0;
+    if (period < (readJson<number>(store, PERIOD_SEEN) ?? 0)) return 0;
     await store.write([{ key: PERIOD_SEEN, value: jsonValue(period) }]);
     this.#signed = new Set();
     const stale: { key: string; value: undefined }[] = [];

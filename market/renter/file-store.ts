@@ -218,13 +218,14 @@ export class FileStore {
 
   /** Of the fragments that an interrupted upload has placed those that are, or come now, under contract. */
   async #held({ slabs }: Upload): Promise<ReadonlySet<string>> {
-    const { ledger, contractor } = this.#options;
+    const { ledger, link, contractor } = this.#options;
     const placed = new Map<NodeId, Hash[]>();
     for (const { fragments } of slabs)
       for (const { host, root } of fragments) placed.set(host, [...(placed.get(host) ?? []), root]);
     const held = new Set<string>();
     const agree = async (host: NodeId, roots: readonly Hash[]): Promise<void> => {
-      await contractor.commit(host, roots).catch(() => undefined); // Some may be under contract all the same.
+      // Some may be under contract in any case, and a host that is away is not waited for.
+      if (link.reachable(host)) await contractor.commit(host, roots).catch(() => undefined);
       const live = ledger.contractBetween(ledger.accountId, host);
       if (live === undefined || !this.alive(host)) return;
       const list = new Set(contractor.listOf(live.id, live.contract));

@@ -14,6 +14,8 @@ const CONTRACTS_MAX = 100_000;
 /** The newest final state as the market wants to see it. */
 export class LedgerView implements MarketLedger {
   readonly #chain: Chain;
+  /** When the period was first seen, by the monotonic clock. */
+  #turn = { period: -1, seenMs: 0 };
   readonly accountId: AccountId;
   readonly nodeId: NodeId;
 
@@ -36,8 +38,12 @@ export class LedgerView implements MarketLedger {
   }
 
   periodProgress(): number {
-    const { periodStartedMs } = clockOf(this.#chain.state);
-    return Math.max(0, Math.min(1, (Date.now() - periodStartedMs) / this.parameters.periodMs));
+    const { period, periodStartedMs } = clockOf(this.#chain.state);
+    const nowMs = performance.now();
+    if (this.#turn.period !== period) this.#turn = { period, seenMs: nowMs };
+    // A clock that is far behind would see no period progress; that it turned a while ago is certain all the same.
+    const elapsedMs = Math.max(Date.now() - periodStartedMs, nowMs - this.#turn.seenMs);
+    return Math.min(1, elapsedMs / this.parameters.periodMs);
   }
 
   beacon(period: number): Hash | undefined {

@@ -46,6 +46,41 @@ test('what was stored is there after a restart; what was removed is gone from di
   await second.index.close();
 });
 
+test('a fragment that is on its way to a volume that is removed goes with the rest to another', async () => {
+  const disk = await LevelKeyValues.open(join(base, 'on-its-way', 'index'));
+  let release = (): void => undefined;
+  let reached = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const noting = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  const store = await FragmentStore.open({
+    get: (key) => disk.get(key),
+    range: (...asked) => disk.range(...asked),
+    write: async (changes) => {
+      if (changes.some(({ key }) => key.startsWith('fragment/'))) {
+        reached();
+        await held;
+      }
+      return disk.write(changes);
+    },
+  });
+  const { id } = await store.addVolume(join(base, 'on-its-way', 'a'), 4 * FRAGMENT_BYTES);
+  await store.addVolume(join(base, 'on-its-way', 'b'), 4 * FRAGMENT_BYTES);
+  const { root, bytes } = fragment();
+  const putting = store.put(root, bytes);
+  await noting;
+  const removing = store.removeVolume(id);
+  release();
+  await Promise.all([putting, removing]);
+  assert.deepEqual(await store.get(root), Buffer.from(bytes));
+  assert.equal(store.usedBytes, FRAGMENT_BYTES);
+  assert.equal(store.volumes().length, 1);
+  await disk.close();
+});
+
 test('a full host refuses new fragments and keeps the old', async () => {
   const { store, index } = await open('full');
   const { id } = await store.addVolume(join(base, 'full', 'a'), 2 * FRAGMENT_BYTES);

@@ -105,12 +105,13 @@ export class FragmentStore implements FragmentShelf {
    */
   async drainVolume(id: string): Promise<void> {
     await this.#change(id, { draining: true });
+    // What was on its way to this volume when it was chosen for it is moved with the rest.
+    await Promise.allSettled([...this.#arriving.values()]);
     for (const [root, place] of [...this.#places]) {
       if (place.volume !== id || this.#places.get(root) !== place) continue;
       const bytes = await this.get(root).catch(() => undefined);
       if (bytes === undefined) continue;
       await this.#write(await this.#volumeWithRoom(), root, new Uint8Array(bytes), place.storedMs);
-      this.#used.set(id, (this.#used.get(id) ?? 0) - FRAGMENT_BYTES);
       await rm(this.#path(id, root), { force: true });
     }
   }
@@ -233,6 +234,9 @@ export class FragmentStore implements FragmentShelf {
     }
     const place = { volume: volume.id, storedMs };
     await this.#index.write([{ key: `fragment/${root}`, value: jsonValue(place) }]);
+    const before = this.#places.get(root);
+    if (before !== undefined)
+      this.#used.set(before.volume, (this.#used.get(before.volume) ?? 0) - FRAGMENT_BYTES);
     this.#places.set(root, place);
     this.#used.set(volume.id, (this.#used.get(volume.id) ?? 0) + FRAGMENT_BYTES);
   }
