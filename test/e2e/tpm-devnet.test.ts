@@ -195,7 +195,7 @@ test('a network keeps the kind of TPM it was made with', async () => {
     { code: string; message: string },
   ];
   assert.deepEqual([code, error.code], [1, 'exists']);
-  assert.match(error.message, /kind emulator/);
+  assert.match(error.message, /made with --tpm emulator, not software/);
 });
 
 test('without swtpm it says what to install', async () => {
