@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import { byteRange, redundancy } from './arguments.ts';
 import { filePath } from './client.ts';
-import { bytes, fields, ProgressBar, table } from './output.ts';
+import { bytes, counted, fields, ProgressBar, table } from './output.ts';
 import type { Runner } from './runner.ts';
 
 interface FileJson {
@@ -156,7 +156,7 @@ export function fileCommands(program: Command, run: Runner): void {
             `none of the ${found.hosts} hosts answered; they answer a node with a claimed chip: see "blocktree tpm info", then try again`,
           );
         const text = [
-          `${found.files} files are here, ${found.added} of them came back now.`,
+          `${counted(found.files, 'file')} here, ${found.added} came back now.`,
           ...(found.silent.length === 0
             ? []
             : [
