@@ -1,6 +1,7 @@
 import { LedgerError } from './errors.ts';
 import type { AccountId, TransactionId } from './ids.ts';
 import { accountOf, type StateReader } from './state/draft.ts';
+import type { Account } from './state/entities.ts';
 import { type Transaction, transactionId } from './transaction.ts';
 
 /**
@@ -70,44 +71,51 @@ export class Mempool {
     return next;
   }
 
-  /** Takes a transaction whose signature was checked. `state` is the newest final state. */
-  add(transaction: Transaction, bytes: Uint8Array, state: StateReader, nowMs: number): AdmitResult {
-    const id = transactionId(transaction);
-    if (this.#byId.has(id)) return { added: true };
-    const refuse = (code: ConstructorParameters<typeof LedgerError>[0], message: string): AdmitResult => ({
-      added: false,
-      error: new LedgerError(code, message),
-    });
-    const { sender, nonce, feeGrains, body } = transaction;
-    const account = accountOf(state, sender);
+  /** Why a transaction cannot wait here, whoever signed it: its nonce, the means of its sender, or one that pays as much. */
+  refusal(transaction: Transaction, state: StateReader): LedgerError | undefined {
+    return this.#refusal(transaction, accountOf(state, transaction.sender));
+  }
+
+  #refusal({ sender, nonce, feeGrains, body }: Transaction, account: Account): LedgerError | undefined {
     if (nonce < account.nonce || nonce >= account.nonce + MEMPOOL_PER_ACCOUNT_MAX) {
-      return refuse(
+      return new LedgerError(
         'bad-nonce',
         `expected a nonce from ${account.nonce} to ${account.nonce + MEMPOOL_PER_ACCOUNT_MAX - 1}, got ${nonce}`,
       );
     }
-    const queue = this.#byAccount.get(sender);
-    const rival = queue?.waiting.get(nonce);
-    let feesGrains: bigint = feeGrains;
-    for (const { transaction: other } of queue?.waiting.values() ?? [])
-      if (other !== rival?.transaction && other.body.kind !== 'claim') feesGrains += other.feeGrains;
-    if (body.kind !== 'claim' && account.balanceGrains < feesGrains) {
-      return refuse(
-        'insufficient-balance',
-        `the balance of ${account.balanceGrains} grains does not cover the fees of ${feesGrains} of all that waits`,
-      );
-    }
-    if (rival !== undefined) {
-      const least =
-        rival.transaction.feeGrains + (rival.transaction.feeGrains * REPLACEMENT_PERCENT) / 100n + 1n;
+    const waiting = this.#byAccount.get(sender)?.waiting;
+    const rivalGrains = waiting?.get(nonce)?.transaction.feeGrains;
+    if (rivalGrains !== undefined) {
+      const least = rivalGrains + (rivalGrains * REPLACEMENT_PERCENT) / 100n + 1n;
       if (feeGrains < least)
-        return refuse(
+        return new LedgerError(
           'fee-too-low',
           `to replace a waiting transaction expected a fee of at least ${least} grains`,
         );
     }
-    if (!this.#makeRoom(transaction, bytes.length, account.nonce))
-      return refuse('fee-too-low', 'the pool is full of transactions that pay at least as much');
+    if (body.kind === 'claim') return undefined;
+    let feesGrains: bigint = feeGrains;
+    for (const { transaction: other } of waiting?.values() ?? [])
+      if (other.nonce !== nonce && other.body.kind !== 'claim') feesGrains += other.feeGrains;
+    if (account.balanceGrains >= feesGrains) return undefined;
+    return new LedgerError(
+      'insufficient-balance',
+      `the balance of ${account.balanceGrains} grains does not cover the fees of ${feesGrains} of all that waits`,
+    );
+  }
+
+  /** Takes a transaction whose signature was checked. `state` is the newest final state. */
+  add(transaction: Transaction, bytes: Uint8Array, state: StateReader, nowMs: number): AdmitResult {
+    const id = transactionId(transaction);
+    if (this.#byId.has(id)) return { added: true };
+    const { sender } = transaction;
+    const account = accountOf(state, sender);
+    const refusal = this.#refusal(transaction, account);
+    if (refusal !== undefined) return { added: false, error: refusal };
+    if (!this.#makeRoom(transaction, bytes.length, account.nonce)) {
+      const message = 'the pool is full of transactions that pay at least as much';
+      return { added: false, error: new LedgerError('fee-too-low', message) };
+    }
     const own = this.#byAccount.get(sender) ?? { nonce: 0, waiting: new Map(), stuckOn: undefined };
     own.nonce = account.nonce;
     this.#insert({ id, transaction, bytes, addedMs: nowMs }, own);

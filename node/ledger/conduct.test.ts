@@ -37,6 +37,14 @@ test('who sends much that cannot be paid is not listened to for a while, and kee
   assert.equal(heardAfter(100, 1), true);
   assert.equal(heardAfter(400, 1), false);
   assert.equal(heardAfter(2_000, 500), true);
+  // Late copies of what became final meanwhile: honest nodes relay thousands a second, nobody twenty thousand.
+  const heardAfterLate = (perSecond: number): boolean => {
+    const late = new Conduct(() => assert.fail('shunned'));
+    for (let n = 0; n < 10 * perSecond; n++) late.refused(PEER, 'bad-nonce', (n * 1_000) / perSecond);
+    return late.hears(PEER, 10_000);
+  };
+  assert.equal(heardAfterLate(4_000), true);
+  assert.equal(heardAfterLate(20_000), false);
   const conduct = new Conduct(() => assert.fail('shunned'));
   for (let n = 0; n < 10_000; n++) conduct.refused(PEER, 'insufficient-balance', 0);
   assert.equal(conduct.hears(PEER, 4_000), false);

@@ -15,10 +15,16 @@ const NEVER_HONEST: ReadonlySet<LedgerErrorCode> = new Set([
   'bad-signature',
   'bad-certificate',
 ]);
-/** Transactions that no state of late could take; so many at once, and a few a second, are forgiven. */
-const UNPAYABLE: ReadonlySet<LedgerErrorCode> = new Set(['insufficient-balance']);
-const UNPAYABLE_BURST = 256;
-const UNPAYABLE_PER_SECOND = 4;
+/** Transactions that no state of late could pay for; so many at once, and a few a second, are forgiven. */
+const UNPAYABLE = { perSecond: 4, burst: 256 };
+/** Transactions of another time: honest nodes relay a late copy of each that became final meanwhile. */
+const LATE = { perSecond: 5_000, burst: 20_000 };
+const FORGIVEN: ReadonlyMap<LedgerErrorCode, { readonly perSecond: number; readonly burst: number }> =
+  new Map([
+    ['insufficient-balance', UNPAYABLE],
+    ['bad-nonce', LATE],
+    ['fee-too-low', LATE],
+  ]);
 const PEERS_MAX = 512;
 /**
  * Consensus messages that are taken of a peer: a member votes some times a view, everybody else says where it stands every
@@ -44,7 +50,7 @@ interface Shares {
 export class Conduct {
   readonly #shun: (peer: NodeId, reason: string) => void;
   readonly #muted = new Map<NodeId, number>();
-  readonly #budgets = new Map<NodeId, Budget>();
+  readonly #budgets = new Map<string, Budget>();
   readonly #shares = new WeakMap<object, Shares>();
 
   constructor(shun: (peer: NodeId, reason: string) => void) {
@@ -57,12 +63,14 @@ export class Conduct {
       this.#shun(peer, code);
       return;
     }
-    if (!UNPAYABLE.has(code)) return;
-    let budget = this.#budgets.get(peer);
+    const forgiven = FORGIVEN.get(code);
+    if (forgiven === undefined) return;
+    const key = `${peer} ${code}`;
+    let budget = this.#budgets.get(key);
     if (budget === undefined) {
       if (this.#budgets.size >= PEERS_MAX) this.#budgets.clear();
-      budget = new Budget(UNPAYABLE_PER_SECOND, UNPAYABLE_BURST, nowMs);
-      this.#budgets.set(peer, budget);
+      budget = new Budget(forgiven.perSecond, forgiven.burst, nowMs);
+      this.#budgets.set(key, budget);
     }
     const muteMs = budget.spend(1, nowMs);
     if (muteMs === 0) return;

@@ -4,6 +4,7 @@ import { signerOf } from '../../bench/ledger/prepared-ledger.ts';
 import { signTransfer } from '../../bench/ledger/transfers.ts';
 import { toHex } from '../../ledger/bytes.ts';
 import { verify } from '../../ledger/crypto/secp256k1.ts';
+import { LedgerError } from '../../ledger/errors.ts';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
 import { idBytes } from '../../ledger/ids.ts';
 import { type Transaction, transactionDigest } from '../../ledger/transaction.ts';
@@ -30,6 +31,7 @@ function open(options: Partial<GossipOptions> = {}) {
   const batches: number[] = [];
   const intake = new GossipIntake({
     knows: (bytes) => known.has(toHex(bytes)),
+    refusal: () => undefined,
     signatureHolds: holds,
     signaturesHold: async (batch) => {
       batches.push(batch.length);
@@ -68,7 +70,7 @@ test('many are verified in batches; forged ones and nonsense among them cost the
       expected.push(nonce);
     }
   }
-  await until(() => admitted.length + refused.length >= 600, 10_000, 'everything to be taken');
+  await until(() => new Set(admitted).size + refused.length >= 600, 10_000, 'everything to be taken');
   assert.deepEqual([...new Set(admitted)], expected, 'in the order in which they came');
   assert.equal(refused.length, 12);
   assert.ok(batches.length > 1 && Math.max(...batches) <= 256, `batches of ${batches}`);
@@ -92,4 +94,48 @@ test('what waits is bounded, and a verifier that fails stops nothing for good', 
     return admitted.length >= 17;
   };
   await until(again, 10_000, 'it to go on');
+});
+
+test('of many, what is refused whoever signed it costs no signature', async () => {
+  let checked = 0;
+  const admitted: number[] = [];
+  const { intake, refused } = open({
+    refusal: ({ nonce }) => (nonce > 0 ? new LedgerError('bad-nonce', 'of another time') : undefined),
+    admit({ transaction: { nonce } }) {
+      if (nonce > 0) throw new LedgerError('bad-nonce', 'of another time');
+      admitted.push(nonce);
+    },
+    signatureHolds: () => {
+      checked++;
+      return true;
+    },
+    signaturesHold: async (batch) => {
+      checked += batch.length;
+      return batch.map(() => true);
+    },
+  });
+  for (let nonce = 60; nonce >= 0; nonce--) intake.add(peer, signed(nonce));
+  await until(() => admitted.length === 1, 2_000, 'the one that is not refused');
+  assert.deepEqual(admitted, [0]);
+  // Those that were taken at once, and the good one.
+  assert.equal(checked, 17);
+  assert.deepEqual(new Set(refused), new Set(['bad-nonce']));
+});
+
+test('one that floods delays nobody else by more than a batch, and takes nobody the place', async () => {
+  const [flooding, honest] = ['flooding', 'honest'] as [NodeId, NodeId];
+  const order: NodeId[] = [];
+  const { intake } = open({
+    knows: () => false,
+    signatureHolds: () => true,
+    signaturesHold: async (batch) => batch.map(() => true),
+    admit: ({ from }) => order.push(from),
+  });
+  const bytes = signed(1);
+  for (let n = 0; n < 20_000; n++) intake.add(flooding, bytes);
+  for (let n = 0; n < 20; n++) intake.add(honest, signed(n));
+  await until(() => order.length >= 8_192, 10_000, 'all that waits to be taken');
+  assert.equal(order.filter((from) => from === honest).length, 20);
+  // Behind those that were taken at once, the batch under way and half of the next one.
+  assert(order.lastIndexOf(honest) < 16 + 256 + 256, `the last at ${order.lastIndexOf(honest)}`);
 });

@@ -1,6 +1,7 @@
 import { LedgerError } from '../../ledger/errors.ts';
 import type { NodeId } from '../../ledger/ids.ts';
 import { decodeTransaction, type Transaction } from '../../ledger/transaction.ts';
+import { Breather } from '../breather.ts';
 
 /**
  * Transactions that come from other nodes. A few are taken at once, so that a proposal right behind them finds them; when
@@ -25,6 +26,8 @@ export interface Gossiped {
 export interface GossipOptions {
   /** Whether it is in the pool already. */
   knows(bytes: Uint8Array): boolean;
+  /** Why it cannot be taken whoever signed it: of many, what is refused for that costs no signature. */
+  refusal(transaction: Transaction): LedgerError | undefined;
   /** Whether its sender signed it. */
   signatureHolds(transaction: Transaction, bytes: Uint8Array): boolean;
   /** The same of many, in order, away from this thread. Rejects when the node stops. */
@@ -38,7 +41,9 @@ export interface GossipOptions {
 
 export class GossipIntake {
   readonly #options: GossipOptions;
-  #waiting: { from: NodeId; bytes: Uint8Array }[] = [];
+  /** By the node that they came from, so that each gets its share of every batch. */
+  readonly #waiting = new Map<NodeId, Uint8Array[]>();
+  #waitingCount = 0;
   #running = false;
   #atOnce = 0;
 
@@ -48,9 +53,9 @@ export class GossipIntake {
 
   add(from: NodeId, bytes: Uint8Array): void {
     const { knows, signatureHolds } = this.#options;
-    if (this.#waiting.length >= WAITING_MAX || knows(bytes)) return;
+    if (knows(bytes)) return;
     if (this.#running || this.#atOnce >= AT_ONCE_MAX) {
-      this.#waiting.push({ from, bytes });
+      this.#hold(from, bytes);
       if (!this.#running) void this.#run();
       return;
     }
@@ -61,13 +66,44 @@ export class GossipIntake {
     });
   }
 
+  /** When there is no room, whoever has most waiting loses its newest. */
+  #hold(from: NodeId, bytes: Uint8Array): void {
+    const own = this.#waiting.get(from) ?? [];
+    if (this.#waitingCount >= WAITING_MAX) {
+      const longest = [...this.#waiting.values()].reduce((a, b) => (b.length > a.length ? b : a));
+      if (own.length >= longest.length) return;
+      longest.pop();
+      this.#waitingCount--;
+    }
+    this.#waiting.set(from, own);
+    own.push(bytes);
+    this.#waitingCount++;
+  }
+
+  #nextBatch(): { from: NodeId; bytes: Uint8Array }[] {
+    const batch: { from: NodeId; bytes: Uint8Array }[] = [];
+    const share = Math.max(1, Math.floor(BATCH_MAX / this.#waiting.size));
+    for (const [from, waiting] of this.#waiting) {
+      for (const bytes of waiting.splice(0, share)) batch.push({ from, bytes });
+      if (waiting.length === 0) this.#waiting.delete(from);
+    }
+    this.#waitingCount -= batch.length;
+    return batch;
+  }
+
   async #run(): Promise<void> {
     this.#running = true;
+    const breather = new Breather();
     try {
       // What arrives while a batch is verified is in the next one.
-      while (this.#waiting.length > 0) await this.#take(this.#waiting.splice(0, BATCH_MAX));
+      while (this.#waiting.size > 0) {
+        await this.#take(this.#nextBatch());
+        // A batch of which nothing is worth verifying is over at once.
+        if (breather.due) await breather.breathe();
+      }
     } catch (error) {
-      this.#waiting = [];
+      this.#waiting.clear();
+      this.#waitingCount = 0;
       this.#options.failed(error);
     } finally {
       this.#running = false;
@@ -78,7 +114,11 @@ export class GossipIntake {
     const decoded: Gossiped[] = [];
     for (const { from, bytes } of batch) {
       this.#attempt(from, () => {
-        if (!this.#options.knows(bytes)) decoded.push({ from, transaction: decodeTransaction(bytes), bytes });
+        if (this.#options.knows(bytes)) return;
+        const transaction = decodeTransaction(bytes);
+        const refusal = this.#options.refusal(transaction);
+        if (refusal !== undefined) throw refusal;
+        decoded.push({ from, transaction, bytes });
       });
     }
     const verdicts = await this.#options.signaturesHold(decoded);

@@ -50,6 +50,7 @@ export class TransactionGossip {
     const { chain, network, mempool, conduct, logger, signal, failed } = options;
     const intake = new GossipIntake({
       knows: (bytes) => mempool.get(transactionIdOfBytes(bytes)) !== undefined,
+      refusal: (transaction) => mempool.refusal(transaction, chain.state),
       signatureHolds: (transaction, bytes) => chain.signatures.holds(transaction, bytes),
       signaturesHold: (batch) => chain.signatures.hold(batch),
       admit: ({ transaction, bytes, from }) => {
