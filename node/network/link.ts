@@ -328,7 +328,9 @@ export class Link {
     try {
       const admitted = this.#gate(this, kind, body);
       if (admitted !== undefined) await admitted;
-      const reply = (await handler.handle(this.peer, body, this)) ?? new Uint8Array(0);
+      // What is worked out at once is done with before the next frame: only what takes time is under way.
+      const handled = handler.handle(this.peer, body, this);
+      const reply = (handled instanceof Promise ? await handled : handled) ?? new Uint8Array(0);
       if (reply.length > BODY_BYTES_MAX)
         throw new NetworkError('too-large', 'the answer is too large for a frame');
       // Others may have been worked out meanwhile.

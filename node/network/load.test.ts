@@ -46,6 +46,21 @@ test('20,000 small requests share one link, each with its own answer', async () 
   assert.equal(answering.peers().length, 1);
 });
 
+test('a thousand notes that come in one piece are all heard, in order', async () => {
+  const { asking, answering } = await pair('burst');
+  const heard: number[] = [];
+  answering.handle(18, 8, (_, body) => {
+    heard.push(Buffer.from(body).readUInt16BE());
+    return undefined;
+  });
+  for (let n = 0; n < 1_000; n++) asking.notify(answering.nodeId, 18, Uint8Array.of(n >> 8, n));
+  await until(() => heard.at(-1) === 999, 5_000, 'the last note');
+  assert.deepEqual(
+    heard,
+    Array.from({ length: 1_000 }, (_, n) => n),
+  );
+});
+
 test('stuck transfers delay no requests; the next transfer waits no longer than its deadline', async () => {
   const { asking, answering, release } = await pair('stuck');
   const stuck = Array.from({ length: 4 }, () =>
