@@ -2,6 +2,7 @@ import { after, test } from 'node:test';
 import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
+import { memoryTransport } from '../../test/support/memory-transport.ts';
 import { type Running, SmallNetwork, startMember } from '../../test/support/small-network.ts';
 import { until } from '../../test/support/until.ts';
 import { Network } from '../network/network.ts';
@@ -31,6 +32,7 @@ test('strangers do not take the places of members of the committee', async () =>
         seeds: [node.network.address],
         records: { load: () => [], save: () => undefined },
         logger: pino({ level: 'silent' }),
+        transport: memoryTransport,
       }),
     );
   await until(

@@ -5,6 +5,7 @@ import { SnapshotServer } from '../../node/ledger/snapshot-serve.ts';
 import { syncFromSnapshot } from '../../node/ledger/snapshot-sync.ts';
 import type { Network } from '../../node/network/network.ts';
 import { openNetwork, silent } from './link-nodes.ts';
+import { memoryTransport } from './memory-transport.ts';
 import { until } from './until.ts';
 
 /** A ledger and its links, without consensus: hands over what it has, and fetches snapshots when it is told to. */
@@ -35,6 +36,8 @@ export class LedgerPeer {
       `ledger peer ${LedgerPeer.#count++}`,
       others.map((other) => other.links.address),
       chain.rules.chainId,
+      [],
+      memoryTransport,
     );
     await until(() => links.peers().length === others.length, 5_000, 'the links');
     return new LedgerPeer(folder, chain, links);

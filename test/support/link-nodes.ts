@@ -6,6 +6,8 @@ import type { ChainId } from '../../ledger/ids.ts';
 import { type Identity, identityOf, type Purpose, sayHello } from '../../node/network/hello.ts';
 import { Network } from '../../node/network/network.ts';
 import { TlsChannel } from '../../node/network/tls-channel.ts';
+import { tlsTransport } from '../../node/network/tls-transport.ts';
+import type { Transport } from '../../node/network/transport.ts';
 import { until } from './until.ts';
 
 /** Bare networks and bare clients, for tests of the links themselves. */
@@ -25,6 +27,7 @@ export function openNetwork(
   seeds: readonly string[] = [],
   chainId: ChainId = CHAIN,
   known: readonly Uint8Array[] = [],
+  transport: Transport = tlsTransport,
 ): Promise<Network> {
   return Network.open({
     chainId,
@@ -35,6 +38,7 @@ export function openNetwork(
     seeds,
     records: { load: () => known, save: () => undefined },
     logger: silent,
+    transport,
   });
 }
 

@@ -21,10 +21,10 @@ import { openTpm } from '../../node/tpm/open.ts';
 import type { Tpm } from '../../node/tpm/tpm.ts';
 import { Wallet } from '../../node/wallet/wallet.ts';
 import { ChainGrower } from './chain-grower.ts';
-import { freePorts } from './free-ports.ts';
 import { type Person, person } from './ledger-world.ts';
+import { memoryPort, memoryTransport } from './memory-transport.ts';
 
-/** Real nodes in this process: links on loopback, LevelDB and logs in a temporary folder, software TPMs. */
+/** Real nodes in this process: links in memory, LevelDB and logs in a temporary folder, software TPMs. */
 
 const issuerSecret = sha256(utf8('issuer of small networks'));
 
@@ -74,7 +74,6 @@ export class SmallNetwork {
       committee: [],
       parameters: { ...DEFAULT_PARAMETERS, periodMs, ...parameters },
     });
-    const firstPort = await freePorts(count);
     for (let i = 0; i < count; i++) {
       const folder = join(network.folder, String(i));
       const tpm = await openTpm(`software:${join(folder, 'tpm.json')}`, 'dev');
@@ -82,7 +81,7 @@ export class SmallNetwork {
         person: person(`member ${i} of ${series}`),
         folder,
         tpm,
-        port: firstPort + i,
+        port: memoryPort(),
       });
     }
     const committee = await Promise.all(
@@ -187,6 +186,7 @@ export async function startMember<Who extends Signers>(
     seeds,
     records: { load: () => [], save: () => undefined },
     logger,
+    transport: memoryTransport,
   });
   const { nodeId, nodeSecret, accountId, accountSecret } = member.person;
   const snapshots = new SnapshotServer(network, chain);
