@@ -43,8 +43,8 @@ export interface NodeSurroundings {
   readonly nodes: Map<NodeId, SimulatedNode>;
   /** The node that `from` reaches under an id: there may be two. */
   reach(from: NodeId, id: NodeId): SimulatedNode | undefined;
-  /** What became final: the certificate that ended an epoch, and the committees. */
-  readonly boundaries: Map<number, Certificate>;
+  /** What became final: the certificate that ended an epoch, as a message, and the committees. */
+  readonly boundaries: Map<number, Uint8Array>;
   readonly committees: Map<number, Committee>;
   readonly mutation: Mutation;
   readonly consensus: typeof Consensus;
@@ -250,10 +250,10 @@ export class SimulatedNode implements Mortal {
           this.#send(effect.to, effect.message);
           break;
         case 'send-boundary': {
-          const certificate = this.#world.boundaries.get(effect.epoch);
-          if (certificate === undefined || this.#world.mutation.noBoundaryReply === true) break;
+          const boundary = this.#world.boundaries.get(effect.epoch);
+          if (boundary === undefined || this.#world.mutation.noBoundaryReply === true) break;
           this.#world.observer.count('boundary replies');
-          this.#world.links.post(this.id, effect.to, encodeMessage({ kind: 'certificate', certificate }));
+          this.#world.links.post(this.id, effect.to, boundary);
           break;
         }
         case 'build':
@@ -418,7 +418,7 @@ export class SimulatedNode implements Mortal {
     const { block, nextSeats, after } = chain.get(id);
     const { epoch, view } = certificate;
     if (nextSeats !== undefined) {
-      boundaries.set(epoch, certificate);
+      boundaries.set(epoch, encodeMessage({ kind: 'certificate', certificate }));
       committees.set(after.epoch, new Committee(chain.chainId, after.epoch, nextSeats));
     }
     const { height, timestampMs } = block.header;

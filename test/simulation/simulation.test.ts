@@ -54,6 +54,7 @@ test('no seed finds a fork, a contradicted vote, a lost transaction or a stall',
     'votes finalize',
     // Of the seeds with real nodes.
     'audits',
+    'invalid blocks: bad-state-root',
     'torn logs',
     'rotten ledgers',
     'damaged ledgers refused',

@@ -71,6 +71,8 @@ export class RealNode implements Mortal {
   /** A disk of this life failed: its node must end itself. */
   #diskFailed = false;
   #hasBackup = false;
+  /** A bit of a file turned over, and the node has not started since. */
+  #isRotten = false;
   /** What must still be there after a crash. */
   #durableHeight = 0;
 
@@ -142,6 +144,7 @@ export class RealNode implements Mortal {
     const chain = await Chain.open(this.folder, genesis, pool);
     this.#chain = chain;
     this.#leaveNoRoom(chain);
+    this.#countInvalid(chain);
     if (chain.final.height < this.#durableHeight)
       observer.violate(
         `block ${this.#durableHeight} was final, after a crash only ${chain.final.height} are`,
@@ -163,6 +166,7 @@ export class RealNode implements Mortal {
     };
     const ledger = await LedgerNode.open(options);
     this.#ledger = ledger;
+    this.#isRotten = false;
     ledger.onFinal((blocks) => {
       this.#durableHeight = chain.final.height;
       snapshots.committed();
@@ -185,11 +189,21 @@ export class RealNode implements Mortal {
     });
   }
 
+  /** Counts what execution refuses. */
+  #countInvalid(chain: Chain): void {
+    const execute = chain.execute.bind(chain);
+    chain.execute = (block) =>
+      execute(block).catch((error: unknown) => {
+        if (error instanceof LedgerError) this.#world.observer.count(`invalid blocks: ${error.code}`);
+        throw error;
+      });
+  }
+
   #failed(life: Life, error: unknown): void {
     if (this.#life !== life || life.ended) return;
     this.crash();
     if (this.#diskFailed) return;
-    if (!(error instanceof NodeError) || error.code !== 'data-damaged')
+    if (!(error instanceof NodeError) || error.code !== 'data-damaged' || !this.#isRotten)
       return this.#world.observer.violate(`a node does not start: ${(error as Error).stack}`);
     // What the message says: away with what is damaged.
     const isLog = error.message.includes('consensus.log');
@@ -279,6 +293,7 @@ export class RealNode implements Mortal {
     const bytes = readFileSync(path);
     if (bytes.length === 0) return false;
     const at = faults.whole(0, bytes.length - 1);
+    this.#isRotten = true;
     bytes[at] = (bytes[at] as number) ^ (1 << faults.whole(0, 7));
     writeFileSync(path, bytes);
     return true;
