@@ -27,7 +27,7 @@ const parts = {
   unit: { files: () => ['ledger', 'market', 'node', 'dashboard'].flatMap(testFiles), concurrency: 2 },
   simulation: { files: () => testFiles('test/simulation'), concurrency: 2 },
   services: { files: () => testFiles('test/services'), concurrency: 1 },
-  e2e: { files: () => testFiles('test/e2e'), concurrency: 1 },
+  e2e: { files: () => testFiles('test/e2e'), concurrency: 2 },
   browser: { files: () => testFiles('test/browser'), concurrency: 1 },
 };
 

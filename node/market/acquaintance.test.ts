@@ -81,3 +81,12 @@ test('where many do not answer, others get their turn', async () => {
   for (let i = 0; i < 120; i++) for (const peer of await round()) dialled.add(peer);
   assert(dialled.size > 60, `only ${dialled.size} of 100 were tried in four minutes`);
 });
+
+test('who begins to offer while few do is dialled in the next round: a node that catches up knew of some only', async () => {
+  const offering = ['a'];
+  const { round, connected } = renter(offering);
+  assert.deepEqual(await round(), ['a']);
+  connected.add('a' as NodeId);
+  offering.push('b');
+  assert.deepEqual(await round(), ['b']);
+});

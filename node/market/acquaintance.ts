@@ -13,7 +13,10 @@ const RENTED_LINKED_MAX = 32;
 /** Dials begun in one round: a node that starts does not call the whole network at once. */
 const DIALS_MAX = 8;
 const ROUND_MS = 2_000;
-/** Who offers and who keeps changes with blocks, and need not be known at once. */
+/**
+ * Who offers and who keeps changes with blocks, and need not be known at once. Where few offer it is looked at every round: a
+ * node that still catches up knows of some only.
+ */
 const LOOK_AGAIN_MS = 30_000;
 const RETRY_MIN_MS = 4_000;
 const RETRY_MAX_MS = 300_000;
@@ -49,7 +52,7 @@ export class Acquaintance {
     if (
       this.#lookedMs === undefined ||
       nowMs - this.#lookedMs >= LOOK_AGAIN_MS ||
-      this.#offering.length === 0
+      this.#offering.length < OFFERING_LINKED
     )
       await this.#look(nowMs);
     const { network } = this.#options;

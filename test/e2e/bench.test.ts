@@ -21,7 +21,8 @@ test('the bench measures everything that it says it does', { timeout: 400_000 },
     'restart of a node',
     'CPU of an idle node',
     'put of 3 MiB',
-    'links to bare TLS',
+    'links, fetched, to bare TLS',
+    'links, stored, to bare TLS',
   ])
     assert.ok(
       lines.some((line) => line.includes(what)),
