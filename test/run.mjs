@@ -24,11 +24,11 @@ const parts = {
   dead: { command: ['npx', 'knip', '--no-progress'] },
   build: { command: ['npm', 'run', '--silent', 'build'] },
   openapi: { command: ['node', '--import', 'tsx', 'node/api/write-openapi.ts', '--check'] },
-  unit: { files: () => ['ledger', 'market', 'node', 'dashboard'].flatMap(testFiles), concurrency: 2 },
+  unit: { files: () => ['ledger', 'market', 'node', 'dashboard'].flatMap(testFiles), concurrency: 3 },
   simulation: { files: () => testFiles('test/simulation'), concurrency: 2 },
   services: { files: () => testFiles('test/services'), concurrency: 1 },
   e2e: { files: () => testFiles('test/e2e'), concurrency: 2 },
-  browser: { files: () => testFiles('test/browser'), concurrency: 1 },
+  browser: { files: () => testFiles('test/browser'), concurrency: 2 },
 };
 
 /** Runs one part; resolves to {ok, passed, failed}. Output goes straight through. */
