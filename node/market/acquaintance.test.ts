@@ -13,6 +13,9 @@ function renter(offering: readonly string[], rented: readonly string[] = []) {
   const clock = { ms: 0 };
   const view = {
     ...self,
+    get height() {
+      return offering.length;
+    },
     offers: async () =>
       offering.map((name) => ({
         nodeId: name as NodeId,

@@ -14,8 +14,8 @@ const RENTED_LINKED_MAX = 32;
 const DIALS_MAX = 8;
 const ROUND_MS = 2_000;
 /**
- * Who offers and who keeps changes with blocks, and need not be known at once. Where few offer it is looked at every round: a
- * node that still catches up knows of some only.
+ * Who offers and who keeps changes with blocks, and need not be known at once. Where few offer it is looked at after every
+ * block: a node that still catches up knows of some only.
  */
 const LOOK_AGAIN_MS = 30_000;
 const RETRY_MIN_MS = 4_000;
@@ -27,7 +27,10 @@ interface Links {
 }
 
 export interface AcquaintanceOptions {
-  readonly view: Pick<LedgerView, 'nodeId' | 'accountId' | 'offers' | 'contractsOf' | 'hostNodeOf'>;
+  readonly view: Pick<
+    LedgerView,
+    'height' | 'nodeId' | 'accountId' | 'offers' | 'contractsOf' | 'hostNodeOf'
+  >;
   readonly network: Links;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
@@ -40,7 +43,8 @@ export class Acquaintance {
   readonly #tries = new Map<NodeId, { waitMs: number; nextMs: number }>();
   #rented: readonly NodeId[] = [];
   #offering: readonly NodeId[] = [];
-  #lookedMs: number | undefined;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #lookedHeight = -1;
 
   constructor(options: AcquaintanceOptions) {
     this.#options = options;
@@ -49,11 +53,8 @@ export class Acquaintance {
   /** One round: looks at the ledger when that is due, and dials whom it lacks. */
   async round(): Promise<void> {
     const nowMs = this.#options.now();
-    if (
-      this.#lookedMs === undefined ||
-      nowMs - this.#lookedMs >= LOOK_AGAIN_MS ||
-      this.#offering.length < OFFERING_LINKED
-    )
+    const isNew = this.#options.view.height !== this.#lookedHeight;
+    if (nowMs - this.#lookedMs >= LOOK_AGAIN_MS || (isNew && this.#offering.length < OFFERING_LINKED))
       await this.#look(nowMs);
     const { network } = this.#options;
     const away = (hosts: readonly NodeId[]) => hosts.filter((host) => !network.connected(host));
@@ -77,6 +78,7 @@ export class Acquaintance {
   async #look(nowMs: number): Promise<void> {
     const { view, random } = this.#options;
     this.#lookedMs = nowMs;
+    this.#lookedHeight = view.height;
     const rented = new Set(
       (await view.contractsOf('renter')).map(({ contract }) => view.hostNodeOf(contract)),
     );

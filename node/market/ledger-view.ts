@@ -33,6 +33,11 @@ export class LedgerView implements MarketLedger {
     return this.#chain.rules.parameters;
   }
 
+  /** Of the newest final block: nothing here changes while it does not. */
+  get height(): number {
+    return this.#chain.final.height;
+  }
+
   period(): number {
     return clockOf(this.#chain.state).period;
   }
