@@ -46,6 +46,8 @@ export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
   feeds.job.add(onJob);
   let before = '';
   const timer = setInterval(() => {
+    // To know them takes a look at every file.
+    if (!feed.isHeard) return;
     alertsOf(node).then(
       (alerts) => {
         const now = JSON.stringify(alerts);

@@ -40,6 +40,11 @@ export class Feed {
     this.#heartbeat.unref();
   }
 
+  /** Whether anybody listens who hears of more than everybody may. */
+  get isHeard(): boolean {
+    return [...this.#listeners].some((listener) => listener.isLoggedIn !== undefined);
+  }
+
   /** Something happened; who comes back later is told too. */
   emit(type: FeedType, data: unknown): void {
     const id = this.#nextId++;

@@ -106,6 +106,7 @@ export class Network {
     this.#seeds = new Seeds({
       signal,
       openLink: (peer) => this.#links.open(peer),
+      lost: (peer) => this.#links.gone(peer, signal),
       link: (address) => this.#linkAt(address),
       onFailed: (address, { message }) =>
         logger.debug({ address, reason: message }, 'a node was not reached'),

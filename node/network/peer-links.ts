@@ -48,6 +48,21 @@ export class PeerLinks {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Resolves when a peer that is linked is so no more, or the signal aborts. */
+  gone(peer: NodeId, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        off();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const off = this.onPeer((nodeId, state) => {
+        if (nodeId === peer && state === 'disconnected') done();
+      });
+      signal.addEventListener('abort', done);
+    });
+  }
+
   /**
    * Takes a new link; gives the one that counts from now on. Of two that crossed, both ends keep the one that the smaller
    * node id dialled.

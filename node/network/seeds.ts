@@ -9,12 +9,12 @@ import { NetworkError } from './network-error.ts';
 
 /** A link that lasted so long was no failure. */
 const STEADY_MS = 5_000;
-/** How often it is looked whether the link to a seed is still there. */
-const LOOK_AGAIN_MS = 500;
 
 export interface SeedsOptions {
   readonly signal: AbortSignal;
   openLink(peer: NodeId): Link | undefined;
+  /** Resolves when a peer that is linked is so no more, or the signal aborts. */
+  lost(peer: NodeId): Promise<void>;
   /** Links to whoever is at an address, and gives who that is. Throws NetworkError. */
   link(address: string): Promise<NodeId>;
   onFailed(address: string, error: NetworkError): void;
@@ -41,22 +41,29 @@ export class Seeds {
     while (!signal.aborted) {
       const link = this.#linkAt(address);
       if (link !== undefined) {
+        await this.#options.lost(link.peer);
         if (performance.now() - link.openedMs > STEADY_MS) this.#backOff.worked(address);
-      } else {
-        // Also when it works, until the link has lasted: some take a link and drop it at once.
-        this.#backOff.failed(address, performance.now());
-        try {
-          this.#found.set(address, await this.#options.link(address));
-        } catch (error) {
-          if (!(error instanceof NetworkError)) throw error;
-          if (error.code === 'self') return;
-          this.#options.onFailed(address, error);
-        }
+        else await this.#rest(address);
+        continue;
       }
-      const linked = this.#linkAt(address) !== undefined;
-      const restMs = linked ? LOOK_AGAIN_MS : this.#backOff.restMs(address, performance.now());
-      await pause(restMs, undefined, { signal }).catch(() => undefined);
+      // Also when it works, until the link has lasted: some take a link and drop it at once.
+      this.#backOff.failed(address, performance.now());
+      try {
+        this.#found.set(address, await this.#options.link(address));
+      } catch (error) {
+        if (!(error instanceof NetworkError)) throw error;
+        if (error.code === 'self') return;
+        this.#options.onFailed(address, error);
+      }
+      if (this.#linkAt(address) === undefined) await this.#rest(address);
     }
+  }
+
+  async #rest(address: string): Promise<void> {
+    const { signal } = this.#options;
+    await pause(this.#backOff.restMs(address, performance.now()), undefined, { signal }).catch(
+      () => undefined,
+    );
   }
 
   #linkAt(address: string): Link | undefined {
