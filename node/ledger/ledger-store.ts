@@ -50,8 +50,8 @@ import { orderKey } from './state-tree.ts';
 /** The ledger on disk: one atomic synced batch a commit. */
 
 const VOTING_KEY = 'm/voting';
-/** Rows kept at hand: some 5 MiB of accounts. */
-const ROWS_MAX = 16_384;
+/** Rows kept at hand: some 10 MiB of accounts. */
+const ROWS_MAX = 32_768;
 /** Pages of the commitment kept at hand, those near its root in any case: some 6 MiB. */
 const PAGES_MAX = 8_192;
 
