@@ -69,9 +69,13 @@ export class LedgerError extends Error {
   }
 }
 
-/** Refuses with `code` unless `condition` holds. */
-export function demand(condition: boolean, code: LedgerErrorCode, message: string): asserts condition {
-  if (!condition) throw new LedgerError(code, message);
+/** Refuses with `code` unless `condition` holds. Where every transfer comes by, the message is only made when it is needed. */
+export function demand(
+  condition: boolean,
+  code: LedgerErrorCode,
+  message: string | (() => string),
+): asserts condition {
+  if (!condition) throw new LedgerError(code, typeof message === 'string' ? message : message());
 }
 
 /** For what cannot happen unless this program is wrong: stops loudly instead of going on with a wrong state. */

@@ -25,7 +25,7 @@ export function least(a: Grains, b: Grains): Grains {
 }
 
 /** Decimal acorns without trailing zeros: `12.5`, `0.000000001`. */
-export function formatAcorns(amount: Grains): string {
+export function formatAcorns(amount: bigint): string {
   const whole = amount / GRAINS_PER_ACORN;
   const rest = (amount % GRAINS_PER_ACORN).toString().padStart(9, '0').replace(/0+$/, '');
   return rest === '' ? `${whole}` : `${whole}.${rest}`;

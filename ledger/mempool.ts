@@ -1,4 +1,5 @@
 import { LedgerError } from './errors.ts';
+import { formatAcorns } from './grains.ts';
 import type { AccountId, TransactionId } from './ids.ts';
 import { accountOf, type StateReader } from './state/draft.ts';
 import type { Account } from './state/entities.ts';
@@ -90,7 +91,7 @@ export class Mempool {
       if (feeGrains < least)
         return new LedgerError(
           'fee-too-low',
-          `to replace a waiting transaction expected a fee of at least ${least} grains`,
+          `to replace a waiting transaction expected a fee of at least ${formatAcorns(least)} acorns`,
         );
     }
     if (body.kind === 'claim') return undefined;
@@ -100,7 +101,7 @@ export class Mempool {
     if (account.balanceGrains >= feesGrains) return undefined;
     return new LedgerError(
       'insufficient-balance',
-      `the balance of ${account.balanceGrains} grains does not cover the fees of ${feesGrains} of all that waits`,
+      `the balance of ${formatAcorns(account.balanceGrains)} acorns does not cover the fees of all that waits, ${formatAcorns(feesGrains)}`,
     );
   }
 

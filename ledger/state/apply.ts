@@ -1,7 +1,7 @@
 import { beaconOf } from '../block.ts';
-import { demand, LedgerError } from '../errors.ts';
+import { demand } from '../errors.ts';
 import type { Seat } from '../genesis.ts';
-import { type Grains, grains } from '../grains.ts';
+import { formatAcorns, type Grains, grains } from '../grains.ts';
 import type { AccountId, BlockId, NodeId, TransactionId } from '../ids.ts';
 import { encodeTransaction, feeFloor, transactionId as idOf, type Transaction } from '../transaction.ts';
 import { applyAnnounce } from './announce.ts';
@@ -127,14 +127,14 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
       demand(
         feeGrains >= floor,
         'fee-too-low',
-        `expected a fee of at least ${floor} grains, got ${feeGrains}`,
+        () => `expected a fee of at least ${formatAcorns(floor)} acorns, got ${formatAcorns(feeGrains)}`,
       );
       state.attempt(() => {
         const account = accountOf(state, sender);
         demand(
           account.nonce === transaction.nonce,
           'bad-nonce',
-          `expected nonce ${account.nonce}, got ${transaction.nonce}`,
+          () => `expected nonce ${account.nonce}, got ${transaction.nonce}`,
         );
         state.write(ACCOUNTS, sender, { ...account, nonce: account.nonce + 1 });
         // A claim pays its fee out of what it brings; everything else must have it before.
@@ -181,12 +181,12 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
 
 function takeFee(state: StateDraft, sender: AccountId, feeGrains: Grains): void {
   const { balanceGrains } = accountOf(state, sender);
-  if (balanceGrains < feeGrains) {
-    throw new LedgerError(
-      'insufficient-balance',
-      `expected a balance of at least the fee of ${feeGrains} grains, got ${balanceGrains}`,
-    );
-  }
+  demand(
+    balanceGrains >= feeGrains,
+    'insufficient-balance',
+    () =>
+      `expected a balance of at least the fee of ${formatAcorns(feeGrains)} acorns, got ${formatAcorns(balanceGrains)}`,
+  );
   debit(state, sender, feeGrains);
 }
 

@@ -1,4 +1,5 @@
 import { demand } from '../errors.ts';
+import { formatAcorns } from '../grains.ts';
 import type { EkId } from '../ids.ts';
 import type { BodyOf } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
@@ -58,7 +59,7 @@ export function applySeat(state: StateDraft, context: OperationContext, body: Bo
       demand(
         accountOf(state, sender).balanceGrains >= bondGrains,
         'insufficient-balance',
-        `a seat needs a bond of ${bondGrains} grains`,
+        `a seat needs a bond of ${formatAcorns(bondGrains)} acorns`,
       );
       debit(state, sender, bondGrains);
       moveSupply(state, { collateral: bondGrains });

@@ -1,6 +1,6 @@
 import { verify } from '../crypto/secp256k1.ts';
 import { demand } from '../errors.ts';
-import { grains, ZERO_GRAINS } from '../grains.ts';
+import { formatAcorns, grains, ZERO_GRAINS } from '../grains.ts';
 import { type ContractId, idBytes } from '../ids.ts';
 import { LEAVES_PER_FRAGMENT } from '../merkle.ts';
 import { type BodyOf, termsDigest } from '../transaction.ts';
@@ -47,7 +47,7 @@ export function applyStorageOpen(
   demand(
     body.escrowGrains >= needed,
     'bad-terms',
-    `expected an escrow of at least ${needed} grains for all periods`,
+    `expected an escrow of at least ${formatAcorns(needed)} acorns for all periods`,
   );
   const pair = pairKey(context.sender, host.ekId);
   demand(
@@ -115,13 +115,13 @@ export function takeDeposits(
   demand(
     accountOf(state, context.sender).balanceGrains >= renterNeeds,
     'insufficient-balance',
-    `the renter needs ${renterNeeds} grains`,
+    `the renter needs ${formatAcorns(renterNeeds)} acorns`,
   );
   debit(state, context.sender, escrowGrains);
   demand(
     accountOf(state, hostAccountId).balanceGrains >= collateralGrains,
     'insufficient-balance',
-    `the host needs ${collateralGrains} grains of collateral`,
+    `the host needs ${formatAcorns(collateralGrains)} acorns of collateral`,
   );
   debit(state, hostAccountId, collateralGrains);
   moveSupply(state, { escrow: escrowGrains, collateral: collateralGrains });

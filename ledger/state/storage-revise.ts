@@ -1,6 +1,6 @@
 import { verify } from '../crypto/secp256k1.ts';
 import { demand, invariant } from '../errors.ts';
-import { grains } from '../grains.ts';
+import { formatAcorns, grains } from '../grains.ts';
 import { idBytes } from '../ids.ts';
 import { type BodyOf, revisionDigest } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
@@ -56,7 +56,7 @@ export function applyStorageRevise(
   demand(
     next.escrowGrains >= needed,
     'bad-terms',
-    `expected an escrow of ${needed} grains for all periods to come`,
+    `expected an escrow of ${formatAcorns(needed)} acorns for all periods to come`,
   );
   state.write(CONTRACTS, body.contractId, next);
   context.emit({ kind: 'contract-revised', contractId: body.contractId, contract: next });

@@ -1,4 +1,5 @@
 import { demand } from '../errors.ts';
+import { formatAcorns } from '../grains.ts';
 import type { BodyOf } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import { accountOf, credit, debit, type StateDraft } from './draft.ts';
@@ -9,7 +10,8 @@ export function applyTransfer(state: StateDraft, context: OperationContext, body
   demand(
     balanceGrains >= body.amountGrains,
     'insufficient-balance',
-    `expected at most the balance of ${balanceGrains} grains after the fee, got ${body.amountGrains}`,
+    () =>
+      `expected at most the balance after the fee, ${formatAcorns(balanceGrains)} acorns, got ${formatAcorns(body.amountGrains)}`,
   );
   debit(state, context.sender, body.amountGrains);
   credit(state, body.to, body.amountGrains);

@@ -1,10 +1,10 @@
-import { formatAcorns, type Grains } from '../../ledger/grains.ts';
+import { formatAcorns } from '../../ledger/grains.ts';
 
 /** How the command line shows things: tables and bars for people, JSON for programs. */
 
 export function acorns(grainsText: string): string {
   const amount = BigInt(grainsText);
-  return `${amount < 0n ? '-' : ''}${formatAcorns((amount < 0n ? -amount : amount) as Grains)} acorns`;
+  return `${amount < 0n ? '-' : ''}${formatAcorns(amount < 0n ? -amount : amount)} acorns`;
 }
 
 export function bytes(count: number): string {
