@@ -4,13 +4,7 @@ import { decode } from './codec.ts';
 import { type StateProof, verifyState } from './commitment/state-proof.ts';
 import { type Committee, ecdsaVerifier, type Verifier } from './consensus/committee.ts';
 import { decodeCertificate, encodeCertificate } from './consensus/messages.ts';
-import {
-  type Boundary,
-  checkFinal,
-  decodeBoundary,
-  encodeBoundary,
-  followBoundaries,
-} from './consensus/trust-chain.ts';
+import { type Boundary, checkFinal, decodeBoundary, followBoundaries } from './consensus/trust-chain.ts';
 import type { Certificate } from './consensus/votes.ts';
 import { demand, LedgerError } from './errors.ts';
 import type { ChainId } from './ids.ts';
@@ -30,6 +24,11 @@ export interface LightProof {
   /** The encoded row; `undefined` proves that there is none. */
   readonly row: Uint8Array | undefined;
   readonly path: StateProof;
+}
+
+/** A proof as it is given out: the boundaries as they are stored, since there may be a megabyte of them. */
+export interface EncodedLightProof extends Omit<LightProof, 'boundaries'> {
+  readonly boundaries: readonly Uint8Array[];
 }
 
 /** A proof as JSON: every part in hex. */
@@ -76,10 +75,11 @@ export function verifyLightProof<Id extends string, Row>(
   return { row: row && decode(table.codec, row, `a row of ${table.name}`), header, committee };
 }
 
-export function lightProofToJson({ boundaries, header, certificate, row, path }: LightProof): LightProofJson {
+export function lightProofToJson(proof: EncodedLightProof): LightProofJson {
+  const { boundaries, header, certificate, row, path } = proof;
   const { other, siblings } = path;
   return {
-    boundaries: boundaries.map((boundary) => toHex(encodeBoundary(boundary))),
+    boundaries: boundaries.map(toHex),
     header: toHex(encodeHeader(header)),
     certificate: toHex(encodeCertificate(certificate)),
     row: row === undefined ? null : toHex(row),

@@ -201,8 +201,12 @@ export class LedgerStore {
 
   /** The block that ended an epoch, with what proves it. */
   boundary(epoch: number): Boundary | undefined {
-    const bytes = this.database.getSync(boundaryKey(epoch));
+    const bytes = this.boundaryBytes(epoch);
     return bytes === undefined ? undefined : decodeBoundary(bytes);
+  }
+
+  boundaryBytes(epoch: number): Uint8Array | undefined {
+    return this.database.getSync(boundaryKey(epoch));
   }
 
   /** Stores a block that is not final. */

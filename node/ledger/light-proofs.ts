@@ -1,7 +1,6 @@
 import { proveState, verifyState } from '../../ledger/commitment/state-proof.ts';
-import type { Boundary } from '../../ledger/consensus/trust-chain.ts';
 import { LedgerError } from '../../ledger/errors.ts';
-import { type LightProof, PROOF_BOUNDARIES_MAX } from '../../ledger/light-proof.ts';
+import { type EncodedLightProof, PROOF_BOUNDARIES_MAX } from '../../ledger/light-proof.ts';
 import { stateKey } from '../../ledger/state/draft.ts';
 import type { Table } from '../../ledger/state/entities.ts';
 import { NodeError } from '../errors.ts';
@@ -9,11 +8,15 @@ import type { Chain } from './chain.ts';
 
 const ATTEMPTS_MAX = 8;
 
-/** The boundaries from the one that ends `fromEpoch`, oldest first, at most PROOF_BOUNDARIES_MAX. */
-export function boundariesFrom(chain: Chain, fromEpoch: number): readonly Boundary[] {
-  const boundaries: Boundary[] = [];
-  while (boundaries.length < PROOF_BOUNDARIES_MAX) {
-    const boundary = chain.store.boundary(fromEpoch + boundaries.length);
+/** The encoded boundaries from the one that ends `fromEpoch` to the one before `beforeEpoch`, oldest first, at most PROOF_BOUNDARIES_MAX. */
+export function boundariesFrom(
+  chain: Chain,
+  fromEpoch: number,
+  beforeEpoch = Number.POSITIVE_INFINITY,
+): readonly Uint8Array[] {
+  const boundaries: Uint8Array[] = [];
+  while (boundaries.length < Math.min(PROOF_BOUNDARIES_MAX, beforeEpoch - fromEpoch)) {
+    const boundary = chain.store.boundaryBytes(fromEpoch + boundaries.length);
     if (boundary === undefined) break;
     boundaries.push(boundary);
   }
@@ -29,15 +32,13 @@ export async function proveRow<Id extends string, Row>(
   table: Table<Id, Row>,
   id: Id,
   fromEpoch: number,
-): Promise<LightProof> {
+): Promise<EncodedLightProof> {
   const key = stateKey(table, id);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const { final } = chain;
     const header = chain.header(final.id);
     if (final.certificate === undefined || header === undefined) break;
-    const boundaries = boundariesFrom(chain, fromEpoch).filter(
-      (boundary) => boundary.header.epoch < header.epoch,
-    );
+    const boundaries = boundariesFrom(chain, fromEpoch, header.epoch);
     if (fromEpoch + boundaries.length < header.epoch)
       throw new LedgerError(
         'oversized',

@@ -1,6 +1,5 @@
 import { Type as T } from 'typebox';
 import { toHex } from '../../../ledger/bytes.ts';
-import { encodeBoundary } from '../../../ledger/consensus/trust-chain.ts';
 import { genesisToJson } from '../../../ledger/genesis.ts';
 import { type ContractId, type EkId, parseAccountAddress, parseHashId } from '../../../ledger/ids.ts';
 import { lightProofToJson } from '../../../ledger/light-proof.ts';
@@ -65,9 +64,7 @@ export function proofRoutes(app: Console, node: BlocktreeNode): void {
       },
     },
     async (request) => ({
-      items: boundariesFrom(chain, request.query.epoch ?? 0).map((boundary) =>
-        toHex(encodeBoundary(boundary)),
-      ),
+      items: boundariesFrom(chain, request.query.epoch ?? 0).map(toHex),
     }),
   );
 }
