@@ -3,6 +3,7 @@ import { Committee } from '../../ledger/consensus/committee.ts';
 import { type Boundary, checkFinal, followBoundaries } from '../../ledger/consensus/trust-chain.ts';
 import { demand, LedgerError } from '../../ledger/errors.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
+import { Breather } from '../breather.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { NetworkError } from '../network/network-error.ts';
@@ -62,6 +63,8 @@ async function askForStates(
   const { epoch } = chain;
   const committees = [new Committee(chainId, epoch, chain.seats)];
   const boundaries: Boundary[] = [];
+  // Some 50 signatures each, and dozens of them in an answer.
+  const breather = new Breather();
   let answer: States;
   for (let round = 0; ; round++) {
     const last = committees.at(-1) as Committee;
@@ -70,6 +73,7 @@ async function askForStates(
       await network.request(peer, KIND.getStates, request, { deadlineMs: STATES_DEADLINE_MS }),
     );
     for (const boundary of answer.boundaries) {
+      if (breather.due) await breather.breathe();
       committees.push(followBoundaries(chainId, committees.at(-1) as Committee, [boundary]));
       boundaries.push(boundary);
     }
