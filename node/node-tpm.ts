@@ -6,7 +6,7 @@ import { parseEndorsement } from '../ledger/tpm/endorsement.ts';
 import type { Settings } from './config/settings.ts';
 import { NodeError } from './errors.ts';
 import type { Protection } from './keys/protection.ts';
-import type { Chain } from './ledger/chain.ts';
+import type { Chain } from './ledger/chain/chain.ts';
 import { type IssuerDesk, openIssuer } from './tpm/issuer-desk.ts';
 import { openTpm } from './tpm/open.ts';
 import type { Tpm } from './tpm/tpm.ts';

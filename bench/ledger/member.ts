@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { grains } from '../../ledger/grains.ts';
-import { Chain } from '../../node/ledger/chain.ts';
+import { Chain } from '../../node/ledger/chain/chain.ts';
 import { LedgerNode } from '../../node/ledger/ledger-node.ts';
 import { Network } from '../../node/network/network.ts';
 import { Wallet } from '../../node/wallet/wallet.ts';

@@ -9,8 +9,8 @@ import { grains } from '../../ledger/grains.ts';
 import { type AccountId, type EkId, type Hash, hashId, keyId, type NodeId } from '../../ledger/ids.ts';
 import { type StateChanges, StateDraft, stateKey, supplyOf } from '../../ledger/state/draft.ts';
 import { ACCOUNTS, SUPPLY } from '../../ledger/state/entities.ts';
-import { Chain } from '../../node/ledger/chain.ts';
-import type { FinalRecord } from '../../node/ledger/final-record.ts';
+import { Chain } from '../../node/ledger/chain/chain.ts';
+import type { FinalRecord } from '../../node/ledger/store/final-record.ts';
 
 /** A ledger folder whose state has as many accounts as wanted, without the blocks that would have made them. */
 

@@ -4,7 +4,7 @@ import { type Block, blockIdOf, decodeBlockInSteps, encodeBlock } from '../../le
 import type { Genesis } from '../../ledger/genesis.ts';
 import { transactionId } from '../../ledger/transaction.ts';
 import { inSteps } from '../../node/breather.ts';
-import { Chain } from '../../node/ledger/chain.ts';
+import { Chain } from '../../node/ledger/chain/chain.ts';
 import { longestStretch } from '../measure.ts';
 import { benchNode, prepareLedger, signerOf } from './prepared-ledger.ts';
 import { signTransfer } from './transfers.ts';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { genesisToJson } from '../../ledger/genesis.ts';
 import { ChainGrower } from '../../test/support/chain-grower.ts';
 import { SmallNetwork } from '../../test/support/small-network.ts';
-import { Chain } from '../ledger/chain.ts';
+import { Chain } from '../ledger/chain/chain.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 let network: SmallNetwork;

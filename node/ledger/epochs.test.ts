@@ -13,7 +13,7 @@ import { accountOf } from '../../ledger/state/draft.ts';
 import { ACCOUNTS, TOMBSTONES } from '../../ledger/state/entities.ts';
 import { type Running, SmallNetwork } from '../../test/support/small-network.ts';
 import { until } from '../../test/support/until.ts';
-import { proveRow } from './light-proofs.ts';
+import { proveRow } from './chain/light-proofs.ts';
 
 const EPOCH_MS = 1_500;
 const networks: SmallNetwork[] = [];

@@ -16,13 +16,13 @@ import { Breather } from '../breather.ts';
 import { KIND } from '../network/kinds.ts';
 import type { Network } from '../network/network.ts';
 import { diskError } from '../storage/disk-error.ts';
-import { serveBlocks } from './block-fetch.ts';
-import { BlockIntake } from './block-intake.ts';
-import type { Chain, FinalBlock } from './chain.ts';
-import { Conduct } from './conduct.ts';
-import { FarBehind } from './far-behind.ts';
-import { TransactionGossip } from './transaction-gossip.ts';
-import { VoteLog } from './vote-log.ts';
+import type { Chain, FinalBlock } from './chain/chain.ts';
+import { Conduct } from './gossip/conduct.ts';
+import { TransactionGossip } from './gossip/transaction-gossip.ts';
+import { FarBehind } from './snapshots/far-behind.ts';
+import { serveBlocks } from './sync/block-fetch.ts';
+import { BlockIntake } from './sync/block-intake.ts';
+import { VoteLog } from './votes/vote-log.ts';
 
 /**
  * Carries out what consensus decides: log, network, execution, commits. One event after another; everything that waits

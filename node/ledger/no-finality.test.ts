@@ -8,7 +8,7 @@ import { grains } from '../../ledger/grains.ts';
 import { encodeTransaction, signTransaction } from '../../ledger/transaction.ts';
 import { type Running, SmallNetwork } from '../../test/support/small-network.ts';
 import { until } from '../../test/support/until.ts';
-import { Chain } from './chain.ts';
+import { Chain } from './chain/chain.ts';
 
 let network: SmallNetwork | undefined;
 let running: Running | undefined;

@@ -3,7 +3,7 @@ import type { AccountId, EkId, NodeId } from '../../ledger/ids.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { SEATS, TOMBSTONES, TPMS } from '../../ledger/state/entities.ts';
 import type { TransactionBody } from '../../ledger/transaction.ts';
-import type { Chain } from './chain.ts';
+import type { Chain } from './chain/chain.ts';
 import type { LedgerNode } from './ledger-node.ts';
 
 /**

@@ -6,7 +6,7 @@ import { accountOf, clockOf } from '../../ledger/state/draft.ts';
 import { BEACONS, CONTRACTS, NODES, PAIRS, type StorageContract, TPMS } from '../../ledger/state/entities.ts';
 import type { StorageOffer } from '../../ledger/transaction.ts';
 import type { LiveContract, MarketLedger, OfferingNode } from '../../market/interfaces.ts';
-import type { Chain } from '../ledger/chain.ts';
+import type { Chain } from '../ledger/chain/chain.ts';
 
 const NODES_MAX = 10_000;
 const CONTRACTS_MAX = 100_000;

@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { accountOf, clockOf } from '../../ledger/state/draft.ts';
 import { alertsOf, SEVERITIES } from '../api/alerts.ts';
 import { presentSums } from '../api/present.ts';
-import type { EarningSums } from '../ledger/ledger-index.ts';
+import type { EarningSums } from '../ledger/store/ledger-index.ts';
 import type { BlocktreeNode } from '../node.ts';
 
 /** Metrics for Prometheus: base units, bounded labels, read when they are asked for. */

@@ -11,8 +11,8 @@ import {
   transactionId,
 } from '../../ledger/transaction.ts';
 import { NodeError } from '../errors.ts';
+import { tryOut } from '../ledger/chain/try-out.ts';
 import type { LedgerNode } from '../ledger/ledger-node.ts';
-import { tryOut } from '../ledger/try-out.ts';
 
 /**
  * The account's transactions: numbers them, and stays with each until it is final. A transaction that the ledger

@@ -14,7 +14,7 @@ import {
   type TransactionBody,
   transactionId,
 } from '../../ledger/transaction.ts';
-import type { Chain } from '../../node/ledger/chain.ts';
+import type { Chain } from '../../node/ledger/chain/chain.ts';
 import type { Tpm } from '../../node/tpm/tpm.ts';
 import type { Person } from './ledger-world.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { genesisFromJson } from '../../ledger/genesis.ts';
-import { Chain } from '../../node/ledger/chain.ts';
-import { importLedger } from '../../node/ledger/import-ledger.ts';
+import { Chain } from '../../node/ledger/chain/chain.ts';
+import { importLedger } from '../../node/ledger/maintenance/import-ledger.ts';
 
 /** A process that takes a ledger file over and says how far it is, to be killed: FOLDER FILE NETWORK-FILE. */
 const [folder, file, networkFile] = process.argv.slice(2) as [string, string, string];

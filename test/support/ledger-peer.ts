@@ -1,8 +1,8 @@
 import type { Genesis } from '../../ledger/genesis.ts';
-import { serveBlocks } from '../../node/ledger/block-fetch.ts';
-import { Chain } from '../../node/ledger/chain.ts';
-import { SnapshotServer } from '../../node/ledger/snapshot-serve.ts';
-import { syncFromSnapshot } from '../../node/ledger/snapshot-sync.ts';
+import { Chain } from '../../node/ledger/chain/chain.ts';
+import { SnapshotServer } from '../../node/ledger/snapshots/snapshot-serve.ts';
+import { syncFromSnapshot } from '../../node/ledger/snapshots/snapshot-sync.ts';
+import { serveBlocks } from '../../node/ledger/sync/block-fetch.ts';
 import type { Network } from '../../node/network/network.ts';
 import { openNetwork, silent } from './link-nodes.ts';
 import { memoryTransport } from './memory-transport.ts';

@@ -9,10 +9,10 @@ import { chainIdOf, DEFAULT_PARAMETERS, type Genesis, type Parameters } from '..
 import { grains } from '../../ledger/grains.ts';
 import { type AccountId, type Hash, keyId } from '../../ledger/ids.ts';
 import type { TransactionBody } from '../../ledger/transaction.ts';
-import { Chain } from '../../node/ledger/chain.ts';
+import { Chain } from '../../node/ledger/chain/chain.ts';
 import { LedgerNode } from '../../node/ledger/ledger-node.ts';
-import { SnapshotServer } from '../../node/ledger/snapshot-serve.ts';
-import { syncFromSnapshot } from '../../node/ledger/snapshot-sync.ts';
+import { SnapshotServer } from '../../node/ledger/snapshots/snapshot-serve.ts';
+import { syncFromSnapshot } from '../../node/ledger/snapshots/snapshot-sync.ts';
 import { Network } from '../../node/network/network.ts';
 import { makeClaim } from '../../node/tpm/claim-body.ts';
 import { createRequest, endorse, openAnswer } from '../../node/tpm/issuer.ts';

@@ -22,14 +22,14 @@ import { accountOf } from '../../../ledger/state/draft.ts';
 import { BEACONS, TPMS } from '../../../ledger/state/entities.ts';
 import { decodeTransaction, transactionId } from '../../../ledger/transaction.ts';
 import { NodeError } from '../../errors.ts';
-import { sortable } from '../../ledger/ledger-database.ts';
+import { tryOut } from '../../ledger/chain/try-out.ts';
+import { sortable } from '../../ledger/store/ledger-database.ts';
 import {
   historyEntry,
   type PeriodEntry,
   type StoredHistory,
   type TransactionPlace,
-} from '../../ledger/ledger-index.ts';
-import { tryOut } from '../../ledger/try-out.ts';
+} from '../../ledger/store/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { pageOfContracts } from '../contract-pages.ts';

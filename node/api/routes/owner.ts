@@ -6,7 +6,7 @@ import { priceAt } from '../../../ledger/state/contract-terms.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
 import { MarketError } from '../../../market/errors.ts';
 import { SETTINGS, type SettingName } from '../../config/settings.ts';
-import type { EarningSums, PeriodEntry } from '../../ledger/ledger-index.ts';
+import type { EarningSums, PeriodEntry } from '../../ledger/store/ledger-index.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import { alertsOf } from '../alerts.ts';
 import type { Console } from '../console.ts';

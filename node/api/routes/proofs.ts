@@ -4,7 +4,7 @@ import { genesisToJson } from '../../../ledger/genesis.ts';
 import { type ContractId, type EkId, parseAccountAddress, parseHashId } from '../../../ledger/ids.ts';
 import { lightProofToJson } from '../../../ledger/light-proof.ts';
 import { ACCOUNTS, CONTRACTS, type Table, TPMS } from '../../../ledger/state/entities.ts';
-import { boundariesFrom, proveRow } from '../../ledger/light-proofs.ts';
+import { boundariesFrom, proveRow } from '../../ledger/chain/light-proofs.ts';
 import type { BlocktreeNode } from '../../node.ts';
 import type { Console } from '../console.ts';
 import { Boundaries, Genesis, LightProof } from '../schema/proofs.ts';
