@@ -90,3 +90,10 @@ const encoder = new TextEncoder();
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The text of UTF-8 bytes. */
+export function textOf(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}

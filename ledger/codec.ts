@@ -1,5 +1,5 @@
 import * as P from 'micro-packed';
-import { fromHex, toHex } from './bytes.ts';
+import { fromHex, toHex, utf8 } from './bytes.ts';
 import { isPublicKey } from './crypto/secp256k1.ts';
 import { LedgerError } from './errors.ts';
 import type { Grains } from './grains.ts';
@@ -46,11 +46,13 @@ export function boundedList<T>(most: number, element: Codec<T>): Codec<T[]> {
   });
 }
 
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** UTF-8 text of at most `most` bytes, u16 length in front; bytes that are not well-formed UTF-8 are refused. */
 export function boundedText(most: number): Codec<string> {
   return P.apply(boundedBytes(0, most), {
-    encode: (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
-    decode: (text: string) => new TextEncoder().encode(text),
+    encode: (bytes: Uint8Array) => strictUtf8.decode(bytes),
+    decode: utf8,
   });
 }
 

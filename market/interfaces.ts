@@ -1,3 +1,4 @@
+import { textOf, utf8 } from '../ledger/bytes.ts';
 import type { Parameters } from '../ledger/genesis.ts';
 import type { AccountId, ChainId, ContractId, Hash, NodeId } from '../ledger/ids.ts';
 import type { StorageContract } from '../ledger/state/entities.ts';
@@ -113,9 +114,9 @@ export interface HostLink {
 /** JSON in and out of a small database. */
 export function readJson<T>(store: KeyValues, key: string): T | undefined {
   const bytes = store.get(key);
-  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
+  return bytes === undefined ? undefined : (JSON.parse(textOf(bytes)) as T);
 }
 
 export function jsonValue(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+  return utf8(JSON.stringify(value));
 }

@@ -1,3 +1,4 @@
+import { textOf, utf8 } from '../ledger/bytes.ts';
 import type { KeyValues } from './interfaces.ts';
 
 /**
@@ -22,7 +23,7 @@ export class Tally<Id extends string> {
   /** Takes up what was counted before a restart. */
   async open(): Promise<void> {
     for (const { key, value } of await this.#store.range(this.#prefix))
-      this.#counts.set(key.slice(this.#prefix.length) as Id, Number(new TextDecoder().decode(value)));
+      this.#counts.set(key.slice(this.#prefix.length) as Id, Number(textOf(value)));
   }
 
   ids(): Iterable<Id> {
@@ -51,7 +52,7 @@ export class Tally<Id extends string> {
         const count = this.#counts.get(id);
         return {
           key: `${this.#prefix}${id}`,
-          value: count === undefined ? undefined : new TextEncoder().encode(String(count)),
+          value: count === undefined ? undefined : utf8(String(count)),
         };
       }),
     );

@@ -1,3 +1,4 @@
+import { utf8 } from '../../ledger/bytes.ts';
 import { multiply } from './gf256.ts';
 
 /**
@@ -43,7 +44,7 @@ const BODY: readonly number[] = [
 ];
 
 const section = (id: number, ...content: number[]): number[] => [id, content.length, ...content];
-const name = (text: string): number[] => [text.length, ...new TextEncoder().encode(text)];
+const name = (text: string): number[] => [text.length, ...utf8(text)];
 
 const MODULE = Uint8Array.from([
   ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { fromHex, toHex } from '../../ledger/bytes.ts';
+import { fromHex, toHex, utf8 } from '../../ledger/bytes.ts';
 import type { Hash, NodeId } from '../../ledger/ids.ts';
 import { MarketError } from '../errors.ts';
 import type { Scheme } from './scheme.ts';
@@ -35,7 +35,7 @@ const NAME_BYTES_MAX = 1_024;
 /** A name as it is kept: NFC. Throws MarketError `bad-name` that says what was expected. */
 export function normalName(text: string): string {
   const name = text.normalize('NFC');
-  const bytes = new TextEncoder().encode(name).length;
+  const bytes = utf8(name).length;
   if (bytes < 1 || bytes > NAME_BYTES_MAX)
     throw new MarketError('bad-name', `expected a name of 1 to ${NAME_BYTES_MAX} bytes, got ${bytes}`);
   if (/\p{Cc}|\p{Cs}/u.test(name))

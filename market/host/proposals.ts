@@ -1,3 +1,4 @@
+import { textOf } from '../../ledger/bytes.ts';
 import type { ContractId, Hash } from '../../ledger/ids.ts';
 import { MarketError } from '../errors.ts';
 import { decodeList, encodeList, type FragmentList } from '../fragment-list.ts';
@@ -77,7 +78,7 @@ export class Proposals {
 }
 
 function parse(bytes: Uint8Array): Validity {
-  return JSON.parse(new TextDecoder().decode(bytes)) as Validity;
+  return JSON.parse(textOf(bytes)) as Validity;
 }
 
 function later(before: Validity | undefined, now: Validity): Validity {

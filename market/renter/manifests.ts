@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { toHex } from '../../ledger/bytes.ts';
+import { textOf, toHex } from '../../ledger/bytes.ts';
 import { FRAGMENT_BYTES } from '../../ledger/merkle.ts';
 import type { Manifest } from '../files/manifest.ts';
 import { jsonValue, type KeyValues, readJson } from '../interfaces.ts';
@@ -66,7 +66,7 @@ export class Manifests {
       limit,
       ...(after === undefined ? {} : { after: `${PREFIX}${after}` }),
     });
-    return rows.map(({ value }) => JSON.parse(new TextDecoder().decode(value)) as Manifest);
+    return rows.map(({ value }) => JSON.parse(textOf(value)) as Manifest);
   }
 
   /** All that are there all the time, the snapshot first; what comes or goes meanwhile may be among them or not. */

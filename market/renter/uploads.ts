@@ -1,4 +1,4 @@
-import { toHex } from '../../ledger/bytes.ts';
+import { textOf, toHex, utf8 } from '../../ledger/bytes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { Slab } from '../files/manifest.ts';
 import type { Scheme } from '../files/scheme.ts';
@@ -79,7 +79,7 @@ export class Uploads {
   /** Forgets uploads that nobody went on with, but those of the names in `busy`. */
   async tidy(busy: ReadonlySet<string>): Promise<void> {
     for (const { key, value } of await this.#store.range('upload/')) {
-      const { name, atMs } = JSON.parse(new TextDecoder().decode(value)) as Head;
+      const { name, atMs } = JSON.parse(textOf(value)) as Head;
       const ageMs = this.#now() - atMs;
       // A clock that was set back says nothing about the age.
       if (busy.has(name) || (ageMs >= 0 && ageMs < this.#keptMs)) continue;
@@ -97,8 +97,7 @@ export class Uploads {
     const prefix = `upload-slab/${id}/`;
     for (let after = prefix; ; ) {
       const page = await this.#store.range(prefix, { after, limit: PAGE });
-      for (const { key, value } of page)
-        yield { key, row: JSON.parse(new TextDecoder().decode(value)) as Row };
+      for (const { key, value } of page) yield { key, row: JSON.parse(textOf(value)) as Row };
       after = page.at(-1)?.key ?? after;
       if (page.length < PAGE) return;
     }
@@ -117,7 +116,7 @@ export interface Upload {
 }
 
 function idOf(name: string): string {
-  return toHex(sha256(new TextEncoder().encode(name))).slice(0, 32);
+  return toHex(sha256(utf8(name))).slice(0, 32);
 }
 
 function slabKey(id: string, index: number): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { textOf } from '../../ledger/bytes.ts';
 import { jsonValue, type KeyValues, readJson } from '../../market/interfaces.ts';
 import { ApiError } from './problem.ts';
 
@@ -85,9 +86,7 @@ export class Idempotency {
     }
     const keys = await this.#store.range('idempotency/');
     if (keys.length >= KEYS_MAX) {
-      const old = keys.filter(
-        ({ value }) => Date.now() - (JSON.parse(new TextDecoder().decode(value)) as Kept).atMs > KEPT_MS,
-      );
+      const old = keys.filter(({ value }) => Date.now() - (JSON.parse(textOf(value)) as Kept).atMs > KEPT_MS);
       await this.#store.write(old.map(({ key: stale }) => ({ key: stale, value: undefined })));
     }
     await this.#store.write([

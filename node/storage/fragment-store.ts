@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { textOf } from '../../ledger/bytes.ts';
 import type { Hash } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES } from '../../ledger/merkle.ts';
 import { MarketError } from '../../market/errors.ts';
@@ -243,5 +244,5 @@ export class FragmentStore implements FragmentShelf {
 }
 
 function parse<T>(bytes: Uint8Array): T {
-  return JSON.parse(new TextDecoder().decode(bytes)) as T;
+  return JSON.parse(textOf(bytes)) as T;
 }

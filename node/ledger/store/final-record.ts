@@ -1,4 +1,4 @@
-import { utf8 } from '../../../ledger/bytes.ts';
+import { textOf, utf8 } from '../../../ledger/bytes.ts';
 import { decodeCertificate, encodeCertificate } from '../../../ledger/consensus/messages.ts';
 import type { Certificate } from '../../../ledger/consensus/votes.ts';
 import { LedgerError } from '../../../ledger/errors.ts';
@@ -47,7 +47,7 @@ export function decodeFinal(bytes: Uint8Array): FinalRecord {
 
 function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const value: unknown = JSON.parse(textOf(bytes));
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : unreadable();
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChainedBatch, Level } from 'level';
-import { utf8 } from '../../../ledger/bytes.ts';
+import { textOf, utf8 } from '../../../ledger/bytes.ts';
 import { LedgerError } from '../../../ledger/errors.ts';
 import { NodeError } from '../../errors.ts';
 import { diskError } from '../../storage/disk-error.ts';
@@ -64,11 +64,11 @@ export function jsonBytes(value: unknown): Uint8Array {
 }
 
 export function readJson<T>(bytes: Uint8Array | undefined): T | undefined {
-  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
+  return bytes === undefined ? undefined : (JSON.parse(textOf(bytes)) as T);
 }
 
 export function readText<T extends string>(bytes: Uint8Array | undefined): T | undefined {
-  return bytes === undefined ? undefined : (new TextDecoder().decode(bytes) as T);
+  return bytes === undefined ? undefined : (textOf(bytes) as T);
 }
 
 /** The folder of the ledger in a data folder. */

@@ -8,7 +8,7 @@ import {
   genesisHeader,
   HEADER_BYTES,
 } from '../../../ledger/block.ts';
-import { utf8 } from '../../../ledger/bytes.ts';
+import { textOf, utf8 } from '../../../ledger/bytes.ts';
 import {
   commit,
   type PageChanges,
@@ -192,7 +192,7 @@ export class LedgerStore {
   idAt(height: number): BlockId | undefined {
     if (height > this.#final.height) return undefined;
     const bytes = this.database.getSync(`h/${sortable(height)}`);
-    return bytes === undefined ? undefined : (new TextDecoder().decode(bytes) as BlockId);
+    return bytes === undefined ? undefined : (textOf(bytes) as BlockId);
   }
 
   /** Ids of all stored blocks with `from` <= height <= `to`, final and abandoned. */
