@@ -155,7 +155,7 @@ export class LedgerNode {
 
   /** Takes up the log and goes on from it. Throws NodeError `data-damaged`. */
   static async open(options: LedgerNodeOptions): Promise<LedgerNode> {
-    const log = await VoteLog.open(options.folder, options.chain, options.logger);
+    const log = await VoteLog.open(options.folder, options.chain, options.nodeId, options.logger);
     const node = new LedgerNode(options, log);
     node.#serve();
     node.#post({ kind: 'tick' });
@@ -478,9 +478,9 @@ export class LedgerNode {
 
   /** As after a restart: from the ledger and the log as they are now. */
   async #beginAnew(): Promise<void> {
-    const { folder, logger } = this.#options;
+    const { folder, nodeId, logger } = this.#options;
     await this.#log.close();
-    this.#log = await VoteLog.open(folder, this.chain, logger);
+    this.#log = await VoteLog.open(folder, this.chain, nodeId, logger);
     this.#intakeAbort = new AbortController();
     this.#intake = this.#newIntake();
     this.#consensus = this.#newConsensus();
@@ -546,7 +546,7 @@ export class LedgerNode {
     this.#intake.giveUp((id) => this.#consensus.awaits(id));
     await this.#log.compact(
       () => this.chain.pending(),
-      () => this.#consensus.liveRecords(),
+      () => [{ kind: 'certificate', certificate }, ...this.#consensus.liveRecords()],
     );
   }
 

@@ -200,6 +200,10 @@ export async function startMember<Who extends Signers>(
     nodeSecret,
     logger,
     snapshotBehind,
+  }).catch(async (error: unknown) => {
+    await network.close();
+    await chain.close();
+    throw error;
   });
   ledger.onFinal(() => snapshots.committed());
   ledger.onLeap(() => snapshots.committed());

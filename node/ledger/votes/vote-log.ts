@@ -3,9 +3,10 @@ import type { Logger } from 'pino';
 import { type Block, blockIdOf, decodeBlock, encodeBlock } from '../../../ledger/block.ts';
 import { concat } from '../../../ledger/bytes.ts';
 import { decodeRecord, encodeRecord, type LogRecord } from '../../../ledger/consensus/messages.ts';
-import type { BlockId } from '../../../ledger/ids.ts';
+import type { BlockId, NodeId } from '../../../ledger/ids.ts';
 import type { Chain } from '../chain/chain.ts';
-import { WriteAheadLog } from './write-ahead-log.ts';
+import { demandOwnHistory } from './sole-history.ts';
+import { type LogFrame, WriteAheadLog } from './write-ahead-log.ts';
 
 /**
  * What this node voted, the certificates that it saw, and the blocks that it executed above the final one: in one log, so
@@ -33,11 +34,24 @@ export class VoteLog {
 
   /**
    * Opens the log of a data folder. One without the id that the ledger remembers is not the one this node voted with: it
-   * may have signed what it does not know, and abstains until the epoch ends. A committee of one has nobody to contradict.
-   * Throws NodeError `data-damaged`.
+   * may have signed what it does not know, and abstains until the epoch ends. A committee of one has nobody to contradict
+   * but its own history. Throws NodeError `data-damaged`.
    */
-  static async open(folder: string, chain: Chain, logger: Logger): Promise<VoteLog> {
+  static async open(folder: string, chain: Chain, nodeId: NodeId, logger: Logger): Promise<VoteLog> {
     const { log, frames } = await WriteAheadLog.open(join(folder, 'consensus.log'));
+    try {
+      return await VoteLog.#takeUp(log, frames, { folder, chain, nodeId, logger });
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
+  }
+
+  static async #takeUp(
+    log: WriteAheadLog,
+    frames: readonly LogFrame[],
+    { folder, chain, nodeId, logger }: { folder: string; chain: Chain; nodeId: NodeId; logger: Logger },
+  ): Promise<VoteLog> {
     const records: LogRecord[] = [];
     const blocks: Block[] = [];
     for (const { payload } of frames) {
@@ -48,6 +62,7 @@ export class VoteLog {
         if (block.header.height > chain.final.height) blocks.push(block);
       }
     }
+    demandOwnHistory(folder, chain, nodeId, { records, blocks });
     const { voting } = chain.store;
     if (log.id !== voting.logId) {
       const lost = voting.logId !== undefined && chain.seats.length > 1;
