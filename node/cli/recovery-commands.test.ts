@@ -54,6 +54,10 @@ test('verify, export and import: what is said, and how it ends', async () => {
   assert.equal(twice.code, 1);
   assert.match(twice.err, /exists already/);
 
+  const nowhere = await blocktree(data, 'ledger', 'export', join(network.folder, 'no', 'file'));
+  assert.equal(nowhere.code, 1);
+  assert.match(nowhere.err, /its folder is not there/);
+
   const other = dataFolder('other');
   const taken = await blocktree(other, 'ledger', 'import', file);
   assert.match(taken.out, /from block 0 to block 13/);
@@ -68,7 +72,7 @@ test('verify, export and import: what is said, and how it ends', async () => {
   const broken = await blocktree(other, 'ledger', 'verify');
   assert.equal(broken.code, 1);
   assert.match(broken.out, new RegExp(`${table}: .*damaged`));
-  assert.match(broken.out, /Move .* away and start/);
+  assert.match(broken.out, /1 thing wrong\n(.*\n)*Move .* away\. Then start/);
   const refused = await blocktree(other, 'ledger', 'import', file);
   assert.equal(refused.code, 1);
   assert.match(refused.err, /ledger verify/);

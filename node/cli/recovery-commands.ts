@@ -7,7 +7,7 @@ import { exportLedger, writeSnapshot } from '../ledger/maintenance/export-ledger
 import { importLedger } from '../ledger/maintenance/import-ledger.ts';
 import { verifyLedger } from '../ledger/maintenance/verify-ledger.ts';
 import { readGenesis } from '../node.ts';
-import { bytes, fields, ProgressBar } from './output.ts';
+import { bytes, counted, fields, ProgressBar } from './output.ts';
 import type { Runner } from './runner.ts';
 
 /** The ledger of a data folder whose node does not run. */
@@ -58,7 +58,10 @@ export function recoveryCommands(ledger: Command, run: Runner): void {
                   ? 'no: bodies are pruned'
                   : 'no',
             ],
-            ['found', findings.length === 0 ? 'nothing wrong' : `${findings.length + more} things wrong`],
+            [
+              'found',
+              findings.length === 0 ? 'nothing wrong' : `${counted(findings.length + more, 'thing')} wrong`,
+            ],
           ]),
           ...findings.map(({ where, what }) => `  ${where}: ${what}`),
           ...(more > 0 ? [`  and ${more} more`] : []),

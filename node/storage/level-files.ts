@@ -32,9 +32,15 @@ export async function checkLevelFiles(
     if (names.some((name) => /\.(ldb|sst|log)$/.test(name))) add('CURRENT', 'it is missing');
     return damages;
   }
-  const current = (await readFile(join(folder, 'CURRENT'), 'latin1')).trim();
+  const pointer = await readFile(join(folder, 'CURRENT'), 'latin1');
+  const current = pointer.trim();
   if (!/^MANIFEST-\d+$/.test(current) || !names.includes(current)) {
     add('CURRENT', `it names the manifest "${current.slice(0, 40)}", which is not there`);
+    return damages;
+  }
+  // LevelDB insists on the end of the line.
+  if (pointer !== `${current}\n`) {
+    add('CURRENT', 'it was changed or cut off');
     return damages;
   }
   const manifest = readLog(await readFile(join(folder, current)));

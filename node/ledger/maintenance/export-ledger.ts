@@ -7,7 +7,7 @@ import type { Chain } from '../chain/chain.ts';
 import { boundariesBefore, encodeCertified, newestCertified } from '../store/finality.ts';
 import type { LedgerStore } from '../store/ledger-store.ts';
 import { cutChunks } from '../store/state-chunks.ts';
-import { encodeHead, type FileHead, FRAME, LedgerFileWriter } from './ledger-file.ts';
+import { encodeHead, type FileHead, FRAME, LedgerFileWriter, writeError } from './ledger-file.ts';
 
 /** Headers of one frame: under 1 MiB. */
 export const HEADERS_PER_FRAME = 4_096;
@@ -22,7 +22,7 @@ export interface FileReport {
 
 /**
  * Writes all final blocks with what proves them, one by one. Throws NodeError `exists`, `not-synced`, `pruned`,
- * `data-damaged`.
+ * `data-damaged`, and as `writeError`.
  */
 export async function exportLedger(
   chain: Chain,
@@ -94,7 +94,7 @@ async function writeFile(
     return { file: path, kind, height, blockId, bytes: file.bytes };
   } catch (error) {
     await file.abandon();
-    throw error;
+    throw writeError(path, error);
   }
 }
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { encodeBoundary } from '../../../ledger/consensus/trust-chain.ts';
 import { accountOf } from '../../../ledger/state/draft.ts';
 import { accountNumber, ChainGrower } from '../../../test/support/chain-grower.ts';
@@ -148,7 +149,7 @@ test('a torn or changed file is refused with where, and takes nothing over', asy
     for (const keep of [0, 4, 50, 5_000, bytes.length - 1]) {
       writeFileSync(`${file}.torn`, bytes);
       truncateSync(`${file}.torn`, keep);
-      await assert.rejects(importLedger(chain, `${file}.torn`), refused('file-damaged', /cut off/));
+      await assert.rejects(importLedger(chain, `${file}.torn`), refused('file-damaged', /cut off|empty/));
     }
     writeFileSync(`${file}.long`, Buffer.concat([bytes, Buffer.from('more')]));
     await assert.rejects(importLedger(chain, `${file}.long`), refused('file-damaged', /added/));
@@ -164,6 +165,16 @@ test('what is no file is told from a damaged one: a folder, a pipe that nobody w
   execFileSync('mkfifo', [pipe]);
   for (const path of [network.folder, pipe])
     await assert.rejects(importLedger(chain, path), refused('not-a-file', /read twice/));
+  const odd = join(network.folder, 'odd');
+  for (const [bytes, said] of [
+    [Buffer.alloc(0), /is empty/],
+    [gzipSync(readFileSync(exported.file)), /unpack it first/],
+    [Buffer.from('# A page of text'), /does not begin as/],
+    [Buffer.from('short'), /cut off at byte 5/],
+  ] as const) {
+    writeFileSync(odd, bytes);
+    await assert.rejects(importLedger(chain, odd), refused('file-damaged', said));
+  }
   await chain.close();
 });
 

@@ -28,6 +28,8 @@ const FRAME_HEAD_BYTES = 9;
 /** A chunk or a block, and some. */
 const PAYLOAD_BYTES_MAX = 2 * 1_048_576;
 const READ_BYTES = 1_048_576;
+/** How a file of gzip begins (RFC 1952, section 2.3.1). */
+const GZIP_MAGIC = 0x1f8b;
 
 /** What a file holds: all blocks from the first on, or headers and the state of one block. */
 export interface FileHead {
@@ -68,12 +70,17 @@ export class LedgerFileWriter {
     this.#file = file;
   }
 
-  /** Throws NodeError `exists`. */
+  /** Throws NodeError `exists`, and as `writeError`. */
   static async create(path: string): Promise<LedgerFileWriter> {
     const there = await open(path, 'r').catch(() => undefined);
     await there?.close();
     if (there !== undefined) throw new NodeError('exists', `${path} exists already; name another file`);
-    return new LedgerFileWriter(path, await open(`${path}.part`, 'w'));
+    return new LedgerFileWriter(
+      path,
+      await open(`${path}.part`, 'w').catch((error: unknown) => {
+        throw writeError(path, error);
+      }),
+    );
   }
 
   get bytes(): number {
@@ -103,6 +110,31 @@ export class LedgerFileWriter {
   async abandon(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     await rm(`${this.#path}.part`, { force: true });
+  }
+}
+
+/** What writing a file failed for, in words that say what to do. */
+export function writeError(path: string, error: unknown): unknown {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new NodeError(
+        'not-found',
+        `${path} cannot be written: its folder is not there; make it first, or name another`,
+      );
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new NodeError(
+        'disk-full',
+        `the disk with ${path} is full, nothing was left there: make room, or name a file elsewhere`,
+      );
+    case 'EROFS':
+      return new NodeError('no-access', `the disk with ${path} is read-only: name a file elsewhere`);
+    case 'EACCES':
+    case 'EPERM':
+      return new NodeError('no-access', `this user may not write ${path}: name a file elsewhere`);
+    default:
+      return error;
   }
 }
 
@@ -137,6 +169,7 @@ export async function* readFrames(path: string): AsyncGenerator<Frame> {
     const take = async (bytes: number): Promise<Buffer> => {
       while (buffered.length < bytes) {
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES);
+        if (totalBytes === 0) throw damaged(path, 'it is empty');
         if (bytesRead === 0)
           throw damaged(
             path,
@@ -147,7 +180,12 @@ export async function* readFrames(path: string): AsyncGenerator<Frame> {
       return buffered;
     };
     for (let sealed = false; !sealed; ) {
-      const length = (await take(FRAME_HEAD_BYTES)).readUInt32BE(0);
+      const begin = await take(FRAME_HEAD_BYTES);
+      if (at === 0 && begin.readUInt16BE(0) === GZIP_MAGIC)
+        throw new NodeError('file-damaged', `${path} is compressed: unpack it first ("gunzip")`);
+      if (at === 0 && begin.readUInt8(8) !== FRAME.head)
+        throw damaged(path, 'it does not begin as a ledger file does');
+      const length = begin.readUInt32BE(0);
       if (length > PAYLOAD_BYTES_MAX) throw damaged(path, `it was changed at byte ${at}`);
       const frame = (await take(FRAME_HEAD_BYTES + length)).subarray(0, FRAME_HEAD_BYTES + length);
       if (crc32(frame.subarray(8)) !== frame.readUInt32BE(4))

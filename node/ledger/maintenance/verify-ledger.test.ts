@@ -39,7 +39,7 @@ function names(report: VerifyReport, where: RegExp, what: RegExp): void {
     report.findings.some((finding) => where.test(finding.where) && what.test(finding.what)),
     JSON.stringify(report.findings),
   );
-  assert.match(report.whatToDo ?? '', /move .* away and start.*ledger import/i);
+  assert.match(report.whatToDo ?? '', /move .* away\. Then start.*ledger import/i);
 }
 
 test('a whole ledger has nothing wrong, executed again too, and leaves nothing behind', async () => {

@@ -21,6 +21,7 @@ import { Chain } from '../chain/chain.ts';
 import { replayBlocks } from '../chain/replay.ts';
 import { decodeFinal, type FinalRecord } from '../store/final-record.ts';
 import { checkFromGenesis } from '../store/finality.ts';
+import { HeightMark } from '../store/height-mark.ts';
 import {
   CHAIN_KEY,
   type Database,
@@ -103,7 +104,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
     whatToDo:
       findings.list.length === 0
         ? undefined
-        : `Move ${location} away and start the node: it fetches the ledger from the network again. Or put an export back with "blocktree ledger import FILE".`,
+        : `Move ${location} away. Then start the node, which fetches the ledger from the network again, or put an export back with "blocktree ledger import FILE" before.`,
   });
 
   if (!existsSync(location)) throw new NodeError('not-found', `there is no ledger in ${location} yet`);
@@ -121,7 +122,8 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
   try {
     const chainId = readText<ChainId>(db.getSync(CHAIN_KEY));
     const final = finalRecord(db, findings);
-    if (chainId === undefined && (await db.keys({ limit: 1 }).next()) === undefined)
+    const marked = HeightMark.read(location);
+    if (chainId === undefined && marked === 0 && (await db.keys({ limit: 1 }).next()) === undefined)
       throw new NodeError('not-found', `there is no ledger in ${location} yet`);
     if (chainId !== undefined && chainId !== chainIdOf(genesis))
       throw new NodeError('data-of-another-chain', `the ledger in ${location} belongs to another network`);
@@ -130,6 +132,11 @@ export async function verifyLedger(options: VerifyOptions): Promise<VerifyReport
       return report();
     }
     counts.height = final.height;
+    if (marked > final.height)
+      findings.add(
+        'the newest blocks',
+        `it ends at block ${final.height}, and block ${marked} was final here before`,
+      );
     const headers = await checkBlocks(db, chainId, final, options.from ?? 0, counts, findings, onProgress);
     await checkState(db, headers.last, counts, findings, onProgress);
     checkCertificate(db, genesis, final, headers.last, findings);

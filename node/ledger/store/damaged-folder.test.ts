@@ -16,6 +16,7 @@ import { ChainGrower } from '../../../test/support/chain-grower.ts';
 import { SmallNetwork } from '../../../test/support/small-network.ts';
 import { NodeError } from '../../errors.ts';
 import { Chain } from '../chain/chain.ts';
+import { verifyLedger } from '../maintenance/verify-ledger.ts';
 
 /** Real folders, damaged file by file: a node starts with all that was final, or it refuses and says what to do. */
 
@@ -60,6 +61,8 @@ async function refuses(folder: string, what: string): Promise<void> {
       /ledger import/.test(error.message),
     what,
   );
+  const { findings } = await verifyLedger({ dataFolder: folder, genesis: network.genesis });
+  assert(findings.length > 0, `${what}: nothing is found by "ledger verify"`);
 }
 async function opensWhole(folder: string, what: string): Promise<void> {
   const chain = await Chain.open(folder, network.genesis);

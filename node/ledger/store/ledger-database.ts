@@ -132,7 +132,7 @@ export async function flush(db: Database): Promise<void> {
 export function damagedLedger(location: string, what: string): NodeError {
   return new NodeError(
     'data-damaged',
-    `the ledger in ${location} is damaged: ${what}. "blocktree ledger verify" lists all that is wrong. To go on, move this folder away and start: the ledger is fetched from the network again; or put an export back with "blocktree ledger import FILE"`,
+    `the ledger in ${location} is damaged: ${what}. "blocktree ledger verify" lists all that is wrong. To go on, move this folder away; then start, and the ledger is fetched from the network again, or put an export back with "blocktree ledger import FILE" before`,
   );
 }
 
