@@ -93,8 +93,9 @@ export function lightProofToJson(proof: EncodedLightProof): LightProofJson {
 
 /** Reads a proof. Throws LedgerError `malformed` or `oversized`. */
 export function lightProofFromJson(json: LightProofJson): LightProof {
-  const { boundaries, header, certificate, row, path } = json;
   // It comes from somebody who is not trusted.
+  if (typeof json !== 'object' || json === null) throw new LedgerError('malformed', 'expected a proof');
+  const { boundaries, header, certificate, row, path } = json;
   if (!Array.isArray(boundaries) || !Array.isArray(path?.siblings) || path.other === undefined)
     throw new LedgerError('malformed', 'expected boundaries and a path');
   if (boundaries.length > PROOF_BOUNDARIES_MAX)

@@ -90,6 +90,7 @@ export function problemOf(error: unknown): ProblemJson | undefined {
   };
   if (validation !== undefined)
     return problem(400, 'bad-request', message ?? 'the request is not of the form it should have');
+  if (code === 'FST_STATIC_FORBIDDEN_PATH') return problem(404, 'not-found', 'no page has such an address');
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     const name =
       statusCode === 413 ? 'oversized' : statusCode === 429 ? 'too-many-requests' : (code ?? 'bad-request');

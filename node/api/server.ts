@@ -151,7 +151,7 @@ export async function buildConsole(
         const isOpen = route.config?.role === 'anybody';
         Object.assign(route.schema, isOpen ? {} : { security: [{ bearer: [] }, { session: [] }] });
         const { response } = route.schema as { response?: Record<string, unknown> };
-        if (response !== undefined) response['4xx'] = Problem;
+        if (response !== undefined) Object.assign(response, { '4xx': Problem, '5xx': Problem });
       });
       statusRoutes(routes, node);
       ledgerRoutes(routes, node);

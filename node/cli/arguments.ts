@@ -35,6 +35,16 @@ export function account(text: string): AccountId {
   return typed(() => parseAccountAddress(text));
 }
 
+/** The id of a transaction, block or contract. */
+export function hashId(text: string, what: string): string {
+  return /^[0-9a-f]{64}$/i.test(text) ? text : refuse(`the 64 hex digits of ${what}`, text);
+}
+
+/** A block by its id or its height. */
+export function blockReference(text: string): string {
+  return /^\d{1,15}$/.test(text) ? text : hashId(text, "a block's id, or a height");
+}
+
 export function wholeNumber(text: string, what: string, least: number, most: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   return value >= least && value <= most

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { account, wholeNumber } from './arguments.ts';
+import { account, blockReference, hashId, wholeNumber } from './arguments.ts';
 import { acorns, bytes, counted, fields, short, table } from './output.ts';
 import { recoveryCommands } from './recovery-commands.ts';
 import type { Runner } from './runner.ts';
@@ -53,7 +53,7 @@ export function ledgerCommands(program: Command, run: Runner): void {
       run(async ({ client }, id: string) => {
         const block = await client.get<
           BlockJson & { transactions: { id: string; kind: string; sender: string }[] }
-        >(`/ledger/blocks/${encodeURIComponent(id)}`);
+        >(`/ledger/blocks/${blockReference(id)}`);
         const rows = block.transactions.map((one) => [one.id, one.kind, short(one.sender)]);
         return [
           block,
@@ -76,7 +76,7 @@ export function ledgerCommands(program: Command, run: Runner): void {
           sender: string;
           feeGrains: string;
           body: object;
-        }>(`/ledger/transactions/${encodeURIComponent(id)}`);
+        }>(`/ledger/transactions/${hashId(id, "a transaction's id")}`);
         return [
           transaction,
           `${fields([
@@ -133,7 +133,7 @@ export function ledgerCommands(program: Command, run: Runner): void {
           paidStorageGrains: string;
           paidEgressGrains: string;
           penaltyGrains: string;
-        }>(`/ledger/contracts/${encodeURIComponent(id)}`);
+        }>(`/ledger/contracts/${hashId(id, "a contract's id")}`);
         return [
           one,
           fields([

@@ -53,6 +53,21 @@ test('a verb without its second word shows what there is, and ends with 2; asked
   assert.match(help.out, /send .*<to> <amount>/);
 });
 
+test('an id or a height that cannot be one is refused before the node is asked', async () => {
+  const ran = mkdtempSync(join(folder, 'ran-'));
+  writeFileSync(join(ran, 'api-token'), 'x');
+  for (const [verb, id] of [
+    ['block', '1x'],
+    ['block', '9'.repeat(16)],
+    ['tx', 'zz'],
+    ['contract', ''],
+  ] as const) {
+    const { code, err } = await blocktree(['--data', ran, 'ledger', verb, id]);
+    assert.equal(code, 2, err);
+    assert.match(err, /expected the 64 hex digits of a/);
+  }
+});
+
 test('where no node runs that is said, and ends with 1', async () => {
   const { out, code } = await blocktree(['status', '--json']);
   assert.equal(code, 1);

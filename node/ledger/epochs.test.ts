@@ -8,7 +8,12 @@ import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import { grains } from '../../ledger/grains.ts';
 import type { AccountId, BlockId, EkId } from '../../ledger/ids.ts';
-import { lightProofFromJson, lightProofToJson, verifyLightProof } from '../../ledger/light-proof.ts';
+import {
+  type LightProofJson,
+  lightProofFromJson,
+  lightProofToJson,
+  verifyLightProof,
+} from '../../ledger/light-proof.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { ACCOUNTS, TOMBSTONES } from '../../ledger/state/entities.ts';
 import { type Running, SmallNetwork } from '../../test/support/small-network.ts';
@@ -88,6 +93,11 @@ test('seats become the committee; who slept through epochs catches up; proofs le
         (error) => error instanceof LedgerError && error.code === 'malformed',
         `${name}: ${JSON.stringify(value)}`,
       );
+  for (const value of [null, undefined, 7])
+    assert.throws(
+      () => lightProofFromJson(value as unknown as LightProofJson),
+      (error) => error instanceof LedgerError && error.code === 'malformed',
+    );
   const proven = verifyLightProof(chainId, genesis, ACCOUNTS, accountId, proof);
   assert.deepEqual(proven.row, accountOf(back.chain.state, accountId));
   const nobody = `02${'11'.repeat(32)}` as AccountId;

@@ -57,6 +57,14 @@ const TREE_DEPTH_MAX = 200;
 const HEIGHT = /^\d{1,15}$/;
 const HISTORY_KEY = /^\d{12}\.\d{6}[io]$/;
 
+function blockId(text: string): BlockId {
+  try {
+    return parseHashId<BlockId>(text);
+  } catch {
+    throw new LedgerError('malformed', "expected a block's id of 64 hex digits, or its height");
+  }
+}
+
 /** Reading the ledger is for everybody. */
 export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
   const { chain, ledger } = node;
@@ -111,9 +119,7 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
     },
     async (request) => {
       const { idOrHeight } = request.params;
-      const id = /^\d{1,15}$/.test(idOrHeight)
-        ? store.idAt(Number(idOrHeight))
-        : parseHashId<BlockId>(idOrHeight);
+      const id = /^\d{1,15}$/.test(idOrHeight) ? store.idAt(Number(idOrHeight)) : blockId(idOrHeight);
       const header = id === undefined ? undefined : chain.header(id);
       if (id === undefined || header === undefined) throw notFound(`block ${idOrHeight}`);
       const bytes = chain.blockBytes(id);

@@ -25,7 +25,8 @@ export function boundariesFrom(
 
 /**
  * The proof of a row in the newest final state, for somebody who trusts the committee of `fromEpoch`. The state may move
- * on while it is read, so the proof is checked before it is given. Throws NodeError `not-synced`, LedgerError `oversized`.
+ * on while it is read, so the proof is checked before it is given. Throws NodeError `not-found` for an epoch
+ * that has not begun, `not-synced`, LedgerError `oversized`.
  */
 export async function proveRow<Id extends string, Row>(
   chain: Chain,
@@ -38,6 +39,8 @@ export async function proveRow<Id extends string, Row>(
     const { final } = chain;
     const header = chain.header(final.id);
     if (final.certificate === undefined || header === undefined) break;
+    if (fromEpoch > header.epoch)
+      throw new NodeError('not-found', `there is no epoch ${fromEpoch} yet: the newest is ${header.epoch}`);
     const boundaries = boundariesFrom(chain, fromEpoch, header.epoch);
     if (fromEpoch + boundaries.length < header.epoch)
       throw new LedgerError(
