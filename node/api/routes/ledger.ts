@@ -2,7 +2,7 @@ import { Type as T } from 'typebox';
 import {
   type BlockHeader,
   blockIdOf,
-  decodeBlock,
+  decodeBlockInSteps,
   transactionAt,
   transactionCountOf,
 } from '../../../ledger/block.ts';
@@ -21,6 +21,7 @@ import {
 import { accountOf } from '../../../ledger/state/draft.ts';
 import { BEACONS, TPMS } from '../../../ledger/state/entities.ts';
 import { decodeTransaction, transactionId } from '../../../ledger/transaction.ts';
+import { Breather, inSteps } from '../../breather.ts';
 import { NodeError } from '../../errors.ts';
 import { tryOut } from '../../ledger/chain/try-out.ts';
 import { sortable } from '../../ledger/store/ledger-database.ts';
@@ -48,6 +49,7 @@ import {
   Submitted,
   TpmEntry,
   Transaction,
+  type TransactionJson,
   Tree,
 } from '../schema/ledger.ts';
 
@@ -123,13 +125,17 @@ export function ledgerRoutes(app: Console, node: BlocktreeNode): void {
       const header = id === undefined ? undefined : chain.header(id);
       if (id === undefined || header === undefined) throw notFound(`block ${idOrHeight}`);
       const bytes = chain.blockBytes(id);
-      const transactions = bytes && decodeBlock(bytes).transactions;
+      // Thousands of transactions take their time: others are answered meanwhile.
+      const transactions = bytes && (await inSteps(decodeBlockInSteps(bytes))).transactions;
       const status = statusOf(id, header);
       const at = status === 'final' ? header : undefined;
-      return {
-        ...presentBlock(id, header, transactions?.length, status),
-        transactions: (transactions ?? []).map((transaction) => presentTransaction(transaction, at)),
-      };
+      const breather = new Breather();
+      const presented: TransactionJson[] = [];
+      for (const transaction of transactions ?? []) {
+        if (breather.due) await breather.breathe();
+        presented.push(presentTransaction(transaction, at));
+      }
+      return { ...presentBlock(id, header, transactions?.length, status), transactions: presented };
     },
   );
 
