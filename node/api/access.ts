@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writePrivateFile } from '../keys/private-file.ts';
+import { Listeners } from '../listeners.ts';
 import { ApiError } from './problem.ts';
 import type { RoleName } from './schema/access.ts';
 
@@ -65,7 +66,7 @@ export class Access {
   readonly #localPath: string;
   #entries: Entry[];
   #lastChange: Promise<void> = Promise.resolve();
-  readonly #listeners = new Set<() => void>();
+  readonly #changes = new Listeners();
   #codes: { readonly hash: string; readonly endsMs: number }[] = [];
 
   private constructor(path: string, localPath: string, entries: Entry[]) {
@@ -121,8 +122,7 @@ export class Access {
 
   /** Calls back when a session or token came or went. Gives a function that stops it. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#changes.add(listener);
   }
 
   /** Changes wait for each other, each made from what the one before left: a revocation is never undone by a login. */
@@ -131,7 +131,7 @@ export class Access {
       const entries = change(this.#entries);
       await writePrivateFile(this.#path, JSON.stringify(entries));
       this.#entries = entries;
-      for (const listener of this.#listeners) listener();
+      this.#changes.tell();
     });
     // The caller gets the failure; the next change is made all the same.
     this.#lastChange = next.catch(() => undefined);

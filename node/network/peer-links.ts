@@ -1,4 +1,5 @@
 import type { NodeId } from '../../ledger/ids.ts';
+import { Listeners } from '../listeners.ts';
 import type { Link } from './link.ts';
 
 /** One link a peer, also when both ends dial at once or one of them restarts. */
@@ -15,7 +16,7 @@ export class PeerLinks {
   readonly #links = new Map<NodeId, Link>();
   /** Links that gave way; one a peer. */
   readonly #retired = new Map<NodeId, Link>();
-  readonly #listeners = new Set<PeerListener>();
+  readonly #changes = new Listeners<Parameters<PeerListener>>();
 
   constructor(self: NodeId) {
     this.#self = self;
@@ -44,8 +45,7 @@ export class PeerLinks {
   }
 
   onPeer(listener: PeerListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#changes.add(listener);
   }
 
   /** Resolves when a peer that is linked is so no more, or the signal aborts. */
@@ -82,7 +82,7 @@ export class PeerLinks {
     const known = this.#links.has(peer);
     this.#links.set(peer, link);
     if (existing !== undefined) this.#retire(existing);
-    if (!known) this.#emit(peer, 'connected');
+    if (!known) this.#changes.tell(peer, 'connected');
     return link;
   }
 
@@ -91,7 +91,7 @@ export class PeerLinks {
     if (this.#retired.get(link.peer) === link) this.#retired.delete(link.peer);
     if (this.#links.get(link.peer) !== link) return;
     this.#links.delete(link.peer);
-    this.#emit(link.peer, 'disconnected');
+    this.#changes.tell(link.peer, 'disconnected');
   }
 
   /** Closes the links of a peer, or of all. */
@@ -105,9 +105,5 @@ export class PeerLinks {
     this.#retired.get(link.peer)?.close();
     this.#retired.set(link.peer, link);
     setTimeout(() => link.close(), RETIRED_MS).unref();
-  }
-
-  #emit(nodeId: NodeId, state: 'connected' | 'disconnected'): void {
-    for (const listener of this.#listeners) listener(nodeId, state);
   }
 }

@@ -14,14 +14,14 @@ const SEEDS = 30;
 const MUTANTS = [
   {
     name: 'members do not dial each other',
-    file: 'node/ledger/ledger-node.ts',
-    find: /this\.#network\.reach\(nodeId\);/,
+    file: 'node/ledger/committee-links.ts',
+    find: /network\.reach\(member\);/,
     replace: ';',
   },
   {
     name: 'a block that is final already is committed again',
-    file: 'node/ledger/ledger-node.ts',
-    find: /if \(header !== undefined && header\.height <= this\.chain\.final\.height\) \{/,
+    file: 'node/ledger/chain/commit-up-to.ts',
+    find: /if \(header !== undefined && header\.height <= final\.height\) \{/,
     replace: 'if (header === undefined) {',
   },
 ];
