@@ -33,7 +33,7 @@ before(async () => {
       Array.from({ length: 200 }, (_, i) => ({
         type: 'put' as const,
         key: `key ${round} ${i}`,
-        value: i % 2 === 0 ? Buffer.alloc(700, i) : Buffer.from(String(Math.sin(round + i)).repeat(20)),
+        value: i % 2 === 0 ? Buffer.alloc(700, i + 1) : Buffer.from(String(Math.sin(round + i)).repeat(20)),
       })),
       { sync: true },
     );
@@ -111,6 +111,33 @@ test('tables that were cut short or grew are found; a torn journal is not damage
   const torn = copy();
   truncateSync(join(torn, journal), statSync(join(torn, journal)).size - 100);
   assert.deepEqual(await checkLevelFiles(torn), []);
+});
+
+test('a journal that a power cut left a gap in ends at the gap: nothing that came after it is there', async () => {
+  const folder = join(root, 'gap');
+  const db = new Level<string, string>(folder);
+  for (let n = 0; n < 40; n++) await db.put(`key ${n}`, 'x'.repeat(2_000));
+  await db.close();
+  const [journal] = readdirSync(folder).filter((name) => name.endsWith('.log')) as [string];
+  const path = join(folder, journal);
+  writeFileSync(path, readFileSync(path).fill(0, 41_472, 41_984));
+  assert.deepEqual(await checkLevelFiles(folder), []);
+  const again = new Level<string, string>(folder);
+  const keys = await again.keys().all();
+  await again.close();
+  assert.equal(keys.length, 20);
+  assert(keys.every((key) => Number(key.slice(4)) < 20));
+});
+
+test('a gap in a journal that another one follows is damage: what follows was written when it was synced', async () => {
+  const [journal] = filesOf(/^\d+\.log$/) as [string];
+  const folder = copy();
+  const bytes = readFileSync(join(folder, journal)).fill(0, 512, 1_024);
+  writeFileSync(join(folder, journal), bytes);
+  writeFileSync(join(folder, '999999.log'), '');
+  const [damage] = await checkLevelFiles(folder);
+  assert(damage?.file.endsWith(journal), damage?.file);
+  assert.deepEqual(readFileSync(join(folder, journal)), bytes);
 });
 
 test('another file under the name of a journal is found: LevelDB would end the process over it', async () => {

@@ -1,6 +1,7 @@
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { journalDamage, type LiveFiles, liveFiles, readLog, tableDamage } from './level-format.ts';
+import { isOpenSomewhere } from './level-lock.ts';
 
 /** Whether the files of a LevelDB folder are all there and whole: to be asked before LevelDB opens it and makes the best of it. */
 
@@ -11,7 +12,8 @@ export interface FileDamage {
 }
 
 /**
- * Reads every file of a database that nobody has open. Nothing is found in a folder that is empty or not there.
+ * Reads every file of a database that nobody has open. Nothing is found in a folder that is empty or not there. Where the
+ * newest journal has a gap, nothing behind that was synced: it is cut off there, since LevelDB would skip the gap and go on.
  * `onRead` is told of bytes read and of bytes in all.
  */
 export async function checkLevelFiles(
@@ -55,12 +57,16 @@ export async function checkLevelFiles(
   add(current, manifest.records.length === 0 ? 'it holds nothing' : manifest.damage);
 
   const number = (name: string): number => Number(/^(\d+)\./.exec(name)?.[1] ?? -1);
-  const journals = names.filter((name) => name.endsWith('.log') && number(name) >= live.journal);
+  const journals = names
+    .filter((name) => name.endsWith('.log') && number(name) >= live.journal)
+    .sort((a, b) => number(a) - number(b));
   if (!journals.some((name) => number(name) === live.journal))
     add(`${String(live.journal).padStart(6, '0')}.log`, 'it is missing');
   for (const journal of journals) {
-    const { records, damage } = readLog(await readFile(join(folder, journal)));
-    add(journal, damage ?? journalDamage(records));
+    const { records, damage, gapAt } = readLog(await readFile(join(folder, journal)));
+    const isCut = gapAt !== undefined && journal === journals.at(-1) && !isOpenSomewhere(folder);
+    if (isCut) await truncate(join(folder, journal), gapAt);
+    add(journal, (isCut ? undefined : damage) ?? journalDamage(records));
   }
 
   const totalBytes = [...live.tables.values()].reduce((sum, size) => sum + size, 0);

@@ -36,8 +36,30 @@ function logRecordAt(bytes: Buffer, at: number): LogRecord | undefined {
   return { type, data: bytes.subarray(at + LOG_HEAD_BYTES, end), end };
 }
 
+const SECTOR_BYTES = 512;
+
+/** Whether a sector, or what is left of one at `from`, is empty. */
+function hasEmptySector(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; ) {
+    const end = at - (at % SECTOR_BYTES) + SECTOR_BYTES;
+    if (end <= to && bytes.subarray(at, end).every((byte) => byte === 0)) return true;
+    at = end;
+  }
+  return false;
+}
+
+export interface LogContents {
+  readonly records: readonly Uint8Array[];
+  readonly damage: Damage;
+  /**
+   * Where a gap begins: sectors that never came to the disk, though others behind them did, as a power cut leaves it of what
+   * was not synced. It is damage where all was synced.
+   */
+  readonly gapAt: number | undefined;
+}
+
 /** The records of a journal or manifest. A write that a crash cut off at the end is no damage. */
-export function readLog(bytes: Buffer): { readonly records: readonly Uint8Array[]; readonly damage: Damage } {
+export function readLog(bytes: Buffer): LogContents {
   const records: Uint8Array[] = [];
   let parts: Uint8Array[] = [];
   let at = 0;
@@ -49,7 +71,7 @@ export function readLog(bytes: Buffer): { readonly records: readonly Uint8Array[
     at = record.end;
     const begins = record.type === 1 || record.type === 2;
     if (begins !== (parts.length === 0))
-      return { records, damage: `a record is cut in two before byte ${at}` };
+      return { records, damage: `a record is cut in two before byte ${at}`, gapAt: undefined };
     parts.push(record.data);
     if (record.type === 1 || record.type === 4) {
       records.push(Buffer.concat(parts));
@@ -59,10 +81,12 @@ export function readLog(bytes: Buffer): { readonly records: readonly Uint8Array[
   // Whatever is whole behind the place where reading ended shows that it was no torn tail.
   for (let probe = at + 1; probe + LOG_HEAD_BYTES <= bytes.length; probe++) {
     const record = logRecordAt(bytes, probe);
-    if (record !== undefined && record.data.length > 0)
-      return { records, damage: `it is damaged at byte ${at}, with good records behind` };
+    if (record !== undefined && record.data.length > 0) {
+      const gapAt = hasEmptySector(bytes, at, probe) ? at : undefined;
+      return { records, damage: `it is damaged at byte ${at}, with good records behind`, gapAt };
+    }
   }
-  return { records, damage: undefined };
+  return { records, damage: undefined, gapAt: undefined };
 }
 
 class Reader {

@@ -224,6 +224,7 @@ async function indexContracts(store: LedgerStore): Promise<void> {
     if (n % CONTRACTS_INDEXED === 0) await writeIndex();
   }
   await writeIndex();
+  await flush(database);
   await write(database, database.batch().del(UNINDEXED_KEY), { sync: true });
 }
 
