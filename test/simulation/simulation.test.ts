@@ -58,6 +58,10 @@ test('no seed finds a fork, a contradicted vote, a lost transaction or a stall',
     'torn logs',
     'rotten ledgers',
     'damaged ledgers refused',
+    'journals cut',
+    'journals holed',
+    'commits cut off',
+    'ledgers verified',
   ]) {
     assert((counters.get(name) ?? 0) > 0, `never happened: ${name}`);
   }

@@ -1,11 +1,13 @@
-import { statSync, truncateSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import fsPromises, { type FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import type { Observer } from '../observer.ts';
 import type { RandomStream } from '../random.ts';
+import { cutPower } from './power-cut.ts';
 
 /**
  * The vote logs of simulated nodes: real files whose syncs take virtual time and fail, whose disk is full now and then,
- * and that keep a random part of what was not synced when their node dies.
+ * and that lose what was not synced when their node dies.
  */
 
 const realOpen = fsPromises.open;
@@ -26,13 +28,10 @@ export function interceptLogs(): () => void {
   };
 }
 
-function diskError(code: 'EIO' | 'ENOSPC'): Error {
-  return Object.assign(new Error(`${code}: simulated`), { code });
-}
-
 export interface FaultyLogOptions {
   readonly path: string;
   readonly dice: RandomStream;
+  readonly observer: Observer;
   /** How long a sync takes, and whether it fails. */
   sync(): { readonly ms: number; readonly fails: boolean };
   isFull(): boolean;
@@ -51,7 +50,7 @@ export class FaultyLog {
   }
 
   adopt(handle: FileHandle): FileHandle {
-    const { path, dice, sync, isFull, failed } = this.#options;
+    const { path, dice, sync, isFull } = this.#options;
     const append = handle.appendFile.bind(handle);
     const close = handle.close.bind(handle);
     this.#handles.add(handle);
@@ -60,17 +59,13 @@ export class FaultyLog {
       appendFile: async (data: Uint8Array): Promise<void> => {
         if (!isFull()) return append(data);
         await append(data.subarray(0, dice.whole(0, data.length - 1)));
-        failed();
-        throw diskError('ENOSPC');
+        this.#fail('ENOSPC');
       },
       datasync: async (): Promise<void> => {
         const { size } = statSync(path);
         const { ms, fails } = sync();
         await new Promise<void>((resolve) => setTimeout(resolve, ms));
-        if (fails || isFull()) {
-          failed();
-          throw diskError(fails ? 'EIO' : 'ENOSPC');
-        }
+        if (fails || isFull()) this.#fail(fails ? 'EIO' : 'ENOSPC');
         this.#syncedBytes = Math.max(this.#syncedBytes, size);
       },
       close: async (): Promise<void> => {
@@ -80,13 +75,16 @@ export class FaultyLog {
     });
   }
 
-  /** The node is dead: its files are closed, and end somewhere behind what was synced. True when a record was torn. */
-  crash(): boolean {
-    const { path, dice } = this.#options;
+  #fail(code: 'EIO' | 'ENOSPC'): never {
+    this.#options.failed();
+    this.#options.observer.count(code === 'EIO' ? 'failed syncs' : 'syncs without room');
+    throw Object.assign(new Error(`${code}: simulated`), { code });
+  }
+
+  /** The node is dead: its files are closed, and end somewhere behind what was synced. */
+  crash(): void {
+    const { path, dice, observer } = this.#options;
     for (const handle of this.#handles) void handle.close();
-    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    if (size <= this.#syncedBytes) return false;
-    truncateSync(path, dice.whole(this.#syncedBytes, size));
-    return true;
+    if (cutPower(path, this.#syncedBytes, dice) !== 'whole') observer.count('torn logs');
   }
 }

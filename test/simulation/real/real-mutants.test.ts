@@ -24,6 +24,24 @@ const MUTANTS = [
     find: /if \(header !== undefined && header\.height <= final\.height\) \{/,
     replace: 'if (header === undefined) {',
   },
+  {
+    name: 'a commit is not on disk when it is announced',
+    file: 'node/ledger/store/ledger-store.ts',
+    find: /await write\(this\.database, batch, \{ sync: true \}\);(?=\s+for )/,
+    replace: 'await write(this.database, batch);',
+  },
+  {
+    name: 'votes are sent before they are on disk',
+    file: 'node/ledger/votes/write-ahead-log.ts',
+    find: /await this\.#file\.datasync\(\);(?=\s+this\.#syncedBytes = Math)/,
+    replace: '',
+  },
+  {
+    name: 'the mark of the height is ahead of what is on disk',
+    file: 'node/ledger/store/ledger-store.ts',
+    find: /await write\(this\.database, batch, \{ sync: true \}\);(?=\s+for )/,
+    replace: 'this.#mark.write(parts.final.height);\n    await write(this.database, batch, { sync: true });',
+  },
 ];
 
 for (const { name, ...patch } of MUTANTS) {

@@ -10,6 +10,7 @@ import type { NodeId } from '../../../ledger/ids.ts';
 import { NodeError } from '../../../node/errors.ts';
 import { Chain, type FinalBlock } from '../../../node/ledger/chain/chain.ts';
 import { LedgerNode } from '../../../node/ledger/ledger-node.ts';
+import { verifyLedger } from '../../../node/ledger/maintenance/verify-ledger.ts';
 import { verifyPacked } from '../../../node/ledger/signatures/signature-batch.ts';
 import { VerifyPool } from '../../../node/ledger/signatures/verify-pool.ts';
 import { SnapshotServer } from '../../../node/ledger/snapshots/snapshot-serve.ts';
@@ -20,13 +21,19 @@ import { NodeClock } from '../clock.ts';
 import type { Mortal } from '../harm.ts';
 import type { Observer } from '../observer.ts';
 import type { Dice, Shape } from '../shape.ts';
+import { FaultyDatabase } from './faulty-database.ts';
 import { FaultyLog } from './faulty-log.ts';
 import { MemoryNetwork, type Switchboard } from './memory-network.ts';
+import { Told } from './told.ts';
 import type { Life, VirtualTime } from './virtual-time.ts';
 
 /** A whole real node, LevelDB and vote log included, that can be killed at any moment and started again on what is left. */
 
 const SLOW_SYNC_MS = 1_000;
+/** Starts before which the whole ledger is looked through. */
+const VERIFIED_CHANCE = 0.1;
+/** Chances of dying in a sync, in parts of that of a second: commits are rarer than votes. */
+const DYING = { vote: 0.05, commit: 0.5 };
 
 export interface RealSurroundings {
   readonly time: VirtualTime;
@@ -66,6 +73,7 @@ export class RealNode implements Mortal {
   readonly #person: Person;
   readonly #world: RealSurroundings;
   readonly #log: FaultyLog;
+  readonly #database: FaultyDatabase;
   #life: Life | undefined;
   #fullUntilMs = 0;
   /** A disk of this life failed: its node must end itself. */
@@ -73,8 +81,9 @@ export class RealNode implements Mortal {
   #hasBackup = false;
   /** A bit of a file turned over, and the node has not started since. */
   #isRotten = false;
-  /** What must still be there after a crash. */
-  #durableHeight = 0;
+  readonly #told = new Told();
+  /** The epoch in which it said that it may not vote. */
+  #abstainEpoch: number | undefined;
 
   constructor(person: Person, folder: string, world: RealSurroundings) {
     this.#person = person;
@@ -82,15 +91,24 @@ export class RealNode implements Mortal {
     this.folder = folder;
     this.#world = world;
     this.clock = new NodeClock(world.agenda);
-    this.#log = new FaultyLog({
-      path: join(folder, 'consensus.log'),
-      dice: world.dice.disk,
-      sync: () => this.#syncFate(),
+    const { observer, dice } = world;
+    const disk = {
+      dice: dice.disk,
+      observer,
       isFull: () => this.#isFull,
       failed: () => {
         this.#diskFailed = true;
-        world.observer.count(this.#isFull ? 'syncs without room' : 'failed syncs');
       },
+    };
+    this.#log = new FaultyLog({
+      ...disk,
+      path: join(folder, 'consensus.log'),
+      sync: () => this.#syncFate(DYING.vote),
+    });
+    this.#database = new FaultyDatabase({
+      ...disk,
+      location: ledgerLocation(folder),
+      sync: () => this.#syncFate(DYING.commit),
     });
   }
 
@@ -102,14 +120,14 @@ export class RealNode implements Mortal {
     return !this.#world.healed() && this.#world.agenda.nowMs < this.#fullUntilMs;
   }
 
-  #syncFate(): { ms: number; fails: boolean } {
+  #syncFate(dying: number): { ms: number; fails: boolean } {
     const { dice, shape, healed, agenda } = this.#world;
     const ms =
       dice.disk.whole(1, shape.syncMaxMs) * (dice.disk.chance(shape.slowSyncs) && !healed() ? 40 : 1);
     const fails = dice.disk.chance(shape.failedSyncs) && !healed();
     // The worst moment to die: between saying a thing and having it on disk.
     const life = this.#life;
-    if (dice.disk.chance(shape.crashes * (ms > SLOW_SYNC_MS ? 2 : 0.05)))
+    if (dice.disk.chance(shape.crashes * (ms > SLOW_SYNC_MS ? 2 : dying)))
       agenda.at(agenda.nowMs + dice.disk.whole(0, ms), () => {
         if (this.#life === life && this.up && !healed()) this.crash();
       });
@@ -139,16 +157,15 @@ export class RealNode implements Mortal {
   }
 
   async #start(life: Life): Promise<void> {
-    const { time, agenda, observer, switchboard, genesis, seeds, isHonest } = this.#world;
+    const { time, agenda, dice, observer, switchboard, genesis, seeds, isHonest } = this.#world;
+    if (!this.#isRotten && dice.disk.chance(VERIFIED_CHANCE)) await this.#verify();
     const pool = new VerifyPool({ start: () => new InlineWorker() as unknown as Worker });
     const chain = await Chain.open(this.folder, genesis, pool);
     this.#chain = chain;
-    this.#leaveNoRoom(chain);
     this.#countInvalid(chain);
-    if (chain.final.height < this.#durableHeight)
-      observer.violate(
-        `block ${this.#durableHeight} was final, after a crash only ${chain.final.height} are`,
-      );
+    const missing = this.#told.missingFrom(chain);
+    if (missing !== undefined) observer.violate(missing);
+    this.#world.final(this, this.#told.newIn(chain));
     const { id, folder } = this;
     const network = new MemoryNetwork({ id, life, time, agenda, switchboard, observer, seeds, isHonest });
     const { nodeSecret } = this.#person;
@@ -167,26 +184,24 @@ export class RealNode implements Mortal {
     const ledger = await LedgerNode.open(options);
     this.#ledger = ledger;
     this.#isRotten = false;
+    if (this.#abstainEpoch === chain.epoch && ledger.franchise !== 'abstaining')
+      observer.violate('a node that may not vote forgot it');
     ledger.onFinal((blocks) => {
-      this.#durableHeight = chain.final.height;
+      this.#told.add(blocks);
       snapshots.committed();
       this.#world.final(this, blocks);
     });
+    ledger.onLeap(() => this.#told.reached(chain.final.height));
     ledger.onEvidence((first, second) => this.#world.accuse(first, second));
   }
 
-  /** Batches fail while the disk is full. */
-  #leaveNoRoom({ store: { database } }: Chain): void {
-    const batch = database.batch.bind(database) as () => { write(): Promise<void> };
-    Object.assign(database, {
-      batch: () => {
-        const made = batch();
-        if (!this.#isFull) return made;
-        this.#diskFailed = true;
-        this.#world.observer.count('commits without room');
-        return Object.assign(made, { write: () => Promise.reject(new Error('ENOSPC: simulated')) });
-      },
-    });
+  /** What is left on disk is whole. */
+  async #verify(): Promise<void> {
+    const { observer, genesis } = this.#world;
+    if (this.#told.height === 0) return;
+    const { findings } = await verifyLedger({ dataFolder: this.folder, genesis });
+    for (const { where, what } of findings) observer.violate(`after a crash ${where} is damaged: ${what}`);
+    observer.count('ledgers verified');
   }
 
   /** Counts what execution refuses. */
@@ -211,13 +226,16 @@ export class RealNode implements Mortal {
     if (isLog) rmSync(join(this.folder, 'consensus.log'));
     else {
       rmSync(ledgerLocation(this.folder), { recursive: true });
-      this.#durableHeight = 0;
+      this.#told.forget();
+      this.#abstainEpoch = undefined;
     }
   }
 
   /** After everything it was told: whether it stopped, and may. */
   look(): void {
-    const reason = this.#ledger?.haltReason;
+    const ledger = this.#ledger;
+    if (ledger?.franchise === 'abstaining') this.#abstainEpoch = ledger.epoch;
+    const reason = ledger?.haltReason;
     if (reason === undefined) return;
     if (this.#diskFailed) this.crash();
     else this.#world.observer.violate(`a node halted: ${reason}`);
@@ -246,8 +264,8 @@ export class RealNode implements Mortal {
     switchboard.remove(this.id);
     observer.count('crashes');
     time.outside(() => {
-      if (this.#log.crash()) observer.count('torn logs');
-      void chain?.close();
+      this.#log.crash();
+      void this.#database.crash().then(() => chain?.close());
     });
   }
 
@@ -270,7 +288,8 @@ export class RealNode implements Mortal {
     } else if (this.#hasBackup) {
       rmSync(this.folder, { recursive: true });
       cpSync(`${this.folder}.backup`, this.folder, { recursive: true });
-      this.#durableHeight = 0;
+      this.#told.forget();
+      this.#abstainEpoch = undefined;
       observer.setBack.add(this.id);
       observer.count('backups restored');
     }
@@ -279,7 +298,7 @@ export class RealNode implements Mortal {
   /** A bit of the stored ledger turns over while the node is down. */
   #rotLedger(): void {
     const location = ledgerLocation(this.folder);
-    if (!existsSync(location)) return;
+    if (!existsSync(location) || this.#database.lostMark) return;
     const files = readdirSync(location)
       .filter((name) => /^(MANIFEST-|\d+\.)/.test(name))
       .sort();
@@ -287,10 +306,10 @@ export class RealNode implements Mortal {
       this.#world.observer.count('rotten ledgers');
   }
 
-  /** False for a file without content. */
+  /** False for a file that is not there or without content. */
   #rot(path: string): boolean {
     const { faults } = this.#world.dice;
-    const bytes = readFileSync(path);
+    const bytes = existsSync(path) ? readFileSync(path) : new Uint8Array(0);
     if (bytes.length === 0) return false;
     const at = faults.whole(0, bytes.length - 1);
     this.#isRotten = true;

@@ -28,6 +28,7 @@ import type { Outcome } from '../world.ts';
 import { ByzantineStation } from './byzantine-station.ts';
 import { claimOf } from './chips.ts';
 import { FalseBlocks } from './false-blocks.ts';
+import { interceptDatabases } from './faulty-database.ts';
 import { interceptLogs } from './faulty-log.ts';
 import { type Sent, Switchboard } from './memory-network.ts';
 import { Purse } from './purse.ts';
@@ -55,6 +56,7 @@ export async function simulateReal(seed: number, without: ReadonlySet<Fault> = n
   const agenda = new Agenda();
   const time = new VirtualTime(agenda);
   const stopInterceptingLogs = interceptLogs();
+  const stopInterceptingDatabases = interceptDatabases();
   const uninstall = time.install();
   const world = new RealWorld(seed, without, folder, agenda, time);
   try {
@@ -62,6 +64,7 @@ export async function simulateReal(seed: number, without: ReadonlySet<Fault> = n
   } finally {
     await world.end();
     uninstall();
+    stopInterceptingDatabases();
     stopInterceptingLogs();
     rmSync(folder, { recursive: true, force: true });
   }
