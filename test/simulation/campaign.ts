@@ -67,24 +67,41 @@ export async function shrink(
   return { needed: FAULTS.filter((fault) => !without.has(fault)), what };
 }
 
-function wholeNumber(text: string, option: string): number {
-  if (!/^\d{1,9}$/.test(text)) {
-    console.error(`--${option}: expected a whole number, got "${text}"`);
-    process.exit(2);
-  }
+const USAGE = `npm run test:simulation -- [--seeds N] [--first-seed S]   runs seeds S to S + N - 1 (500 from 1)
+npm run test:simulation -- --replay SEED                   runs one again exactly
+npm run test:simulation -- --shrink SEED                   finds the faults that its failure needs`;
+
+function misused(what: string): never {
+  console.error(`${what}\n\n${USAGE}`);
+  process.exit(2);
+}
+
+function wholeNumber(text: string, option: string, least = 0): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least)
+    misused(`--${option}: expected a whole number from ${least} to 999999999, got "${text}"`);
   return Number(text);
 }
 
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: 'string', default: '500' },
+        'first-seed': { type: 'string', default: '1' },
+        replay: { type: 'string' },
+        shrink: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    return misused((error as Error).message);
+  }
+}
+
 if (process.argv[1]?.endsWith('campaign.ts') === true) {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '500' },
-      'first-seed': { type: 'string', default: '1' },
-      replay: { type: 'string' },
-      shrink: { type: 'string' },
-    },
-  });
-  if (values.replay !== undefined) {
+  const values = readOptions();
+  if (values.help === true) console.log(USAGE);
+  else if (values.replay !== undefined) {
     const outcome = await runSeed(wholeNumber(values.replay, 'replay'));
     console.log(JSON.stringify({ ...outcome, counters: Object.fromEntries(outcome.counters) }, undefined, 2));
     process.exitCode = failureOf(outcome) === undefined ? 0 : 1;
@@ -98,7 +115,7 @@ if (process.argv[1]?.endsWith('campaign.ts') === true) {
     const cpu = process.cpuUsage();
     const result = await campaign(
       wholeNumber(values['first-seed'], 'first-seed'),
-      wholeNumber(values.seeds, 'seeds'),
+      wholeNumber(values.seeds, 'seeds', 1),
     );
     for (const failure of result.failures) console.log(failure);
     console.log(Object.fromEntries([...result.counters].sort()));

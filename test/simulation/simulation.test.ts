@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { campaign, runSeed } from './campaign.ts';
 import { firstNotice, MUTANTS } from './mutants.ts';
 
@@ -64,6 +66,17 @@ test('no seed finds a fork, a contradicted vote, a lost transaction or a stall',
     'ledgers verified',
   ]) {
     assert((counters.get(name) ?? 0) > 0, `never happened: ${name}`);
+  }
+});
+
+test('a campaign of nothing, and what it does not know, is refused with how it is meant', () => {
+  const command = fileURLToPath(new URL('./campaign.ts', import.meta.url));
+  for (const args of [['--seeds', '0'], ['--seed', '5'], ['--replay', 'x'], ['5']]) {
+    const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', command, ...args], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 2, args.join(' '));
+    assert.match(stderr, /--first-seed S/);
   }
 });
 
