@@ -27,7 +27,7 @@ export class Consensus {
   readonly #chainId: ChainId;
   readonly #self: Self;
   readonly #verifier: Verifier;
-  readonly #replies = new Map<NodeId, number>();
+  readonly #replies = new Map<NodeId, { readonly ms: number; readonly epoch: number }>();
   /** What the log held of epochs to come: its ledger was lost and is fetched again. */
   #ahead: readonly LogRecord[];
   #state: EpochState;
@@ -231,11 +231,14 @@ export class Consensus {
       receive(state, message, from);
       return;
     }
+    const isBehind = epoch < state.committee.epoch;
     const last = this.#replies.get(from);
-    if (last !== undefined && state.nowMs < last + EPOCH_REPLY_MS) return;
+    // Whoever got on since the last answer needs the next one at once: so it catches up from epoch to epoch.
+    const gotOn = last !== undefined && isBehind && epoch > last.epoch;
+    if (last !== undefined && !gotOn && state.nowMs < last.ms + EPOCH_REPLY_MS) return;
     if (this.#replies.size >= REPLIES_MAX) this.#replies.clear();
-    this.#replies.set(from, state.nowMs);
-    if (epoch < state.committee.epoch) state.effects.push({ kind: 'send-boundary', to: from, epoch });
+    this.#replies.set(from, { ms: state.nowMs, epoch });
+    if (isBehind) state.effects.push({ kind: 'send-boundary', to: from, epoch });
     else state.send(from, { kind: 'status', ...statusOf(state) });
   }
 }

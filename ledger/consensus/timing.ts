@@ -14,5 +14,5 @@ export const RECOVERY_STATUS_MS = 500;
 export const BACKOFF_MAX = 60;
 /** A proposal may be this much ahead of the clock; later ones wait. */
 export const AHEAD_MS = 1_000;
-/** One node of another epoch is answered this often. */
+/** One node of another epoch is answered this often, unless it got on to a later one. */
 export const EPOCH_REPLY_MS = 250;
