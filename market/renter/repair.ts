@@ -21,12 +21,15 @@ export interface RepairOptions {
   rented(host: NodeId): boolean;
   /** Whether a host is thought to have what it was given, and to go on having it. */
   alive(host: NodeId): boolean;
-  source(): FragmentSource;
+  readonly source: FragmentSource;
   /** The file as it is now; `undefined` when it was removed. */
   manifest(): Manifest | undefined;
   /** Puts what `next` makes of the file as it is then in its place; `undefined`, when it was removed, stays so. */
   change(next: (now: Manifest | undefined) => Manifest | undefined): Promise<Manifest | undefined>;
 }
+
+/** What one repair differs in from others. */
+export type RepairTask = Pick<RepairOptions, 'arrivals' | 'candidates' | 'alive' | 'manifest' | 'change'>;
 
 /** A fragment that goes from a host that is gone to another. */
 interface Move {
@@ -116,7 +119,7 @@ async function rebuild(
   // Throws before anything is fetched when there is no spare at all.
   let spares = chooseHosts(candidates, 1, random, avoid);
   const lost = slab.fragments.flatMap((from, index) => (alive(from.host) ? [] : [{ from, index }]));
-  const got = await fetchFragments(slab, scheme.data, source(), {
+  const got = await fetchFragments(slab, scheme.data, source, {
     skip: ({ host }) => !alive(host) && !link.reachable(host),
   });
   const { fragments } = await pool.rebuild(got, scheme);

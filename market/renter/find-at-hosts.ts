@@ -14,7 +14,7 @@ import { type Note, noteKey, openNote } from './note.ts';
  * under contract, the note leads to the manifests.
  */
 
-export interface RecoveryOptions {
+export interface FindOptions {
   readonly ledger: MarketLedger;
   readonly link: Pick<HostLink, 'fetchNote' | 'listFragments'>;
   readonly contractor: Pick<Contractor, 'knows' | 'takeUp'>;
@@ -42,7 +42,7 @@ interface Answer {
 /** Asks all hosts for the note. Throws MarketError `not-enough-fragments` when the snapshot of the newest cannot be read now. */
 export async function findFiles(
   hosts: readonly NodeId[],
-  { link, filesSecret, read }: Pick<RecoveryOptions, 'link' | 'filesSecret' | 'read'>,
+  { link, filesSecret, read }: Pick<FindOptions, 'link' | 'filesSecret' | 'read'>,
 ): Promise<Found> {
   const key = noteKey(filesSecret);
   const silent: NodeId[] = [];
@@ -83,7 +83,7 @@ async function* manifestsIn(content: AsyncIterable<Uint8Array>): AsyncGenerator<
 }
 
 /** Fetches the lists of fragments under contract that this data folder has not got. Gives hosts whose list is still missing. */
-export async function findLists({ ledger, link, contractor }: RecoveryOptions): Promise<readonly NodeId[]> {
+export async function findLists({ ledger, link, contractor }: FindOptions): Promise<readonly NodeId[]> {
   const missing: NodeId[] = [];
   await Promise.all(
     (await ledger.contractsOf('renter')).map(async (live) => {
