@@ -43,8 +43,10 @@ export class Committee {
       idBytes(committeeHash(seats)),
     );
     this.#domain = domain;
-    const order = (seat: Seat): string => toHex(sha256(domain, idBytes(seat.seatId)));
-    this.#leaders = [...seats].sort((a, b) => (order(a) < order(b) ? -1 : 1)).map((seat) => seat.nodeId);
+    this.#leaders = seats
+      .map(({ nodeId, seatId }) => ({ nodeId, order: toHex(sha256(domain, idBytes(seatId))) }))
+      .sort((a, b) => (a.order < b.order ? -1 : 1))
+      .map(({ nodeId }) => nodeId);
     this.#indexes = new Map(this.seats.map((seat, index) => [seat.nodeId, index]));
   }
 

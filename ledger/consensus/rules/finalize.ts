@@ -1,6 +1,6 @@
 import type { BlockId } from '../../ids.ts';
 import type { EpochState } from '../epoch-state.ts';
-import { positionKey } from '../votes.ts';
+import { type Certificate, positionKey } from '../votes.ts';
 import { castVote } from './own-votes.ts';
 
 /** Rule 6: votes to finalize what is notarized, in any view that it did not give up. */
@@ -16,13 +16,12 @@ export function finalizeVote(state: EpochState, view: number): void {
 
 /** Makes the newest block final whose Finalization is known and whose ancestors are here. */
 export function applyFinalizations(state: EpochState): void {
-  const best = [...state.slots.values()]
-    .map((slot) => slot.finalization)
-    .filter((certificate) => certificate !== undefined)
-    .filter(
-      ({ view, position }) => view > state.final.view && position && state.blocks.isValid(position.blockId),
-    )
-    .sort((a, b) => b.view - a.view)[0];
+  let best: Certificate | undefined;
+  for (const { finalization } of state.slots.values()) {
+    if (finalization?.position === undefined || finalization.view <= (best?.view ?? state.final.view))
+      continue;
+    if (state.blocks.isValid(finalization.position.blockId)) best = finalization;
+  }
   if (best?.position === undefined) return;
   const { position, view } = best;
   const executed = state.blocks.executed(position.blockId);
