@@ -1,6 +1,6 @@
 import type { BlockHeader } from '../../ledger/block.ts';
 import type { Committee } from '../../ledger/consensus/committee.ts';
-import { type ConsensusMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
+import type { ConsensusMessage } from '../../ledger/consensus/messages.ts';
 import { type Certificate, type Position, positionKey, type Vote } from '../../ledger/consensus/votes.ts';
 import type { BlockId, NodeId, TransactionId } from '../../ledger/ids.ts';
 import type { Agenda } from './agenda.ts';
@@ -41,7 +41,7 @@ export interface ByzantineSurroundings {
   /** The committee of an epoch, once it is final. */
   committee(epoch: number): Committee | undefined;
   acknowledged(): number | undefined;
-  post(from: NodeId, to: NodeId, bytes: Uint8Array): void;
+  post(from: NodeId, to: NodeId, message: ConsensusMessage): void;
   count(name: string): void;
   /** A block that it made is at hand for whoever asks it. */
   holds(node: NodeId, block: BlockId): void;
@@ -79,9 +79,8 @@ export class ByzantineNode {
   }
 
   #tell(message: ConsensusMessage, chance: number): void {
-    const bytes = encodeMessage(message);
     for (const to of this.#world.ids)
-      if (to !== this.#id && this.#world.dice.chance(chance)) this.#world.post(this.#id, to, bytes);
+      if (to !== this.#id && this.#world.dice.chance(chance)) this.#world.post(this.#id, to, message);
   }
 
   #vote(committee: Committee, type: Vote['type'], view: number, position: Position | undefined): void {
@@ -182,7 +181,7 @@ export class ByzantineNode {
         height: header.height,
         blockId: made,
       };
-      const bytes = encodeMessage({
+      const message: ConsensusMessage = {
         kind: 'proposal',
         epoch,
         position,
@@ -191,9 +190,9 @@ export class ByzantineNode {
         parentCertificate: parent,
         nullifications: nullified.slice(-8),
         signature: keys.sign(this.#id, committee.digest('notarize', view, position)),
-      });
+      };
       const afterMs = this.#habit === 'proposes late' ? dice.whole(300, 4_000) : 0;
-      agenda.at(agenda.nowMs + afterMs, () => this.#world.post(this.#id, to, bytes));
+      agenda.at(agenda.nowMs + afterMs, () => this.#world.post(this.#id, to, message));
       this.#world.count(this.#habit === 'equivocates' ? 'equivocating proposals' : `led: ${this.#habit}`);
     }
   }

@@ -29,7 +29,7 @@ interface Surroundings {
   readonly ids: readonly NodeId[];
   readonly observer: Observer;
   readonly shape: Shape;
-  readonly links: Pick<Links, 'healed' | 'isSplit' | 'split' | 'join' | 'clog'>;
+  readonly links: Pick<Links<never>, 'healed' | 'isSplit' | 'split' | 'join' | 'clog'>;
 }
 
 /** Every second: crashes, restarts, what befalls disks, links, clocks and machines, power cuts, partitions. */

@@ -5,7 +5,7 @@ import type { RandomStream } from './random.ts';
 import type { Shape } from './shape.ts';
 
 /** Links between simulated nodes: delay, loss, duplicates, stalls, clogging, and partitions, one-way ones too. Until they heal. */
-export class Links<Message = Uint8Array> {
+export class Links<Message> {
   healed = false;
   readonly #agenda: Agenda;
   readonly #dice: RandomStream;

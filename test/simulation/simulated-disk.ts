@@ -1,12 +1,12 @@
 import type { FinalPoint } from '../../ledger/consensus/events.ts';
-import { decodeRecord, encodeRecord, type LogRecord } from '../../ledger/consensus/messages.ts';
+import type { LogRecord } from '../../ledger/consensus/messages.ts';
 import type { BlockId } from '../../ledger/ids.ts';
 import type { RandomStream } from './random.ts';
 
 /** A disk that forgets what was not synced: the final block, the log above it, and a copy of both from earlier. */
 
 interface Contents {
-  records: readonly Uint8Array[];
+  records: readonly LogRecord[];
   final: FinalPoint;
   /** Transactions that are final. */
   transactions: Set<number>;
@@ -17,7 +17,7 @@ export class SimulatedDisk {
   readonly #dice: RandomStream;
   #contents: Contents;
   #backup: Contents | undefined;
-  #unsynced: readonly Uint8Array[] = [];
+  #unsynced: readonly LogRecord[] = [];
 
   constructor(genesisId: BlockId, dice: RandomStream) {
     this.#dice = dice;
@@ -42,11 +42,11 @@ export class SimulatedDisk {
   }
 
   get records(): readonly LogRecord[] {
-    return this.#contents.records.map(decodeRecord);
+    return this.#contents.records;
   }
 
   append(record: LogRecord): void {
-    this.#unsynced = [...this.#unsynced, encodeRecord(record)];
+    this.#unsynced = [...this.#unsynced, record];
   }
 
   /** What a sync that begins now will have stored when it is called. */
@@ -68,8 +68,7 @@ export class SimulatedDisk {
   /** One atomic batch; the log holds nothing below it from then on. */
   commit(final: FinalPoint): void {
     this.#contents.final = final;
-    this.#contents.records = this.#contents.records.filter((bytes) => {
-      const record = decodeRecord(bytes);
+    this.#contents.records = this.#contents.records.filter((record) => {
       const { epoch, view } = record.kind === 'vote' ? record.vote : record.certificate;
       return epoch > final.epoch || (epoch === final.epoch && view > final.view);
     });

@@ -1,7 +1,7 @@
 import { Committee } from '../../ledger/consensus/committee.ts';
 import type { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
-import { type ConsensusMessage, decodeMessage, encodeMessage } from '../../ledger/consensus/messages.ts';
+import type { ConsensusMessage } from '../../ledger/consensus/messages.ts';
 import type { Certificate } from '../../ledger/consensus/votes.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
 import type { Agenda } from './agenda.ts';
@@ -37,14 +37,14 @@ export interface NodeSurroundings {
   readonly dice: Dice;
   readonly shape: Shape;
   readonly observer: Observer;
-  readonly links: Links;
+  readonly links: Links<ConsensusMessage>;
   readonly ids: readonly NodeId[];
   readonly byzantine: ReadonlySet<NodeId>;
   readonly nodes: Map<NodeId, SimulatedNode>;
   /** The node that `from` reaches under an id: there may be two. */
   reach(from: NodeId, id: NodeId): SimulatedNode | undefined;
   /** What became final: the certificate that ended an epoch, as a message, and the committees. */
-  readonly boundaries: Map<number, Uint8Array>;
+  readonly boundaries: Map<number, ConsensusMessage>;
   readonly committees: Map<number, Committee>;
   readonly mutation: Mutation;
   readonly consensus: typeof Consensus;
@@ -173,9 +173,9 @@ export class SimulatedNode implements Mortal {
     this.start();
   }
 
-  receive(from: NodeId, bytes: Uint8Array): void {
+  /** Messages are shared, since nobody changes them; real nodes send them as bytes. */
+  receive(from: NodeId, message: ConsensusMessage): void {
     if (!this.up) return;
-    const message = decodeOnce(bytes);
     if (this.#misbehaviour === undefined) this.give({ kind: 'message', from, message });
     else this.#misbehaviour.receive(message);
   }
@@ -338,11 +338,10 @@ export class SimulatedNode implements Mortal {
 
   #send(to: 'members' | 'all' | NodeId, message: ConsensusMessage): void {
     this.#world.observer.said(this.id, message, !this.#world.byzantine.has(this.id));
-    const bytes = encodeMessage(message);
     const members = this.consensus.committee.seats.map((seat) => seat.nodeId);
     const targets = to === 'all' ? this.#world.ids : to === 'members' ? members : [to];
     for (const target of targets)
-      if (target !== this.id && this.hears(target)) this.#world.links.post(this.id, target, bytes);
+      if (target !== this.id && this.hears(target)) this.#world.links.post(this.id, target, message);
   }
 
   #build(view: number, parentId: BlockId): void {
@@ -418,18 +417,10 @@ export class SimulatedNode implements Mortal {
     const { block, nextSeats, after } = chain.get(id);
     const { epoch, view } = certificate;
     if (nextSeats !== undefined) {
-      boundaries.set(epoch, encodeMessage({ kind: 'certificate', certificate }));
+      boundaries.set(epoch, { kind: 'certificate', certificate });
       committees.set(after.epoch, new Committee(chain.chainId, after.epoch, nextSeats));
     }
     const { height, timestampMs } = block.header;
     this.disk.commit({ epoch, view, height, id, timestampMs, certificate });
   }
-}
-
-/** What is sent to many is read once: messages are never changed. */
-const decoded = new WeakMap<Uint8Array, ConsensusMessage>();
-function decodeOnce(bytes: Uint8Array): ConsensusMessage {
-  const message = decoded.get(bytes) ?? decodeMessage(bytes);
-  decoded.set(bytes, message);
-  return message;
 }

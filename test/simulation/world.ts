@@ -1,6 +1,7 @@
 import { toHex, utf8 } from '../../ledger/bytes.ts';
 import { Committee } from '../../ledger/consensus/committee.ts';
 import { Consensus } from '../../ledger/consensus/consensus.ts';
+import type { ConsensusMessage } from '../../ledger/consensus/messages.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { NodeId } from '../../ledger/ids.ts';
 import { Agenda } from './agenda.ts';
@@ -63,8 +64,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     const twin = twins.get(id);
     return twin?.hears(from) === true ? twin : nodes.get(id);
   };
-  const links = new Links(agenda, dice.network, shape, observer, (from, to, bytes) =>
-    reach(from, to)?.receive(from, bytes),
+  const links = new Links<ConsensusMessage>(agenda, dice.network, shape, observer, (from, to, message) =>
+    reach(from, to)?.receive(from, message),
   );
   const byzantine = new Set(ids.slice(0, shape.byzantine));
   const world: NodeSurroundings = {
@@ -93,7 +94,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     nowMs: () => agenda.nowMs,
     committee: (epoch) => world.committees.get(epoch),
     acknowledged: () => observer.acknowledged.values().next().value,
-    post: (from, to, bytes) => links.post(from, to, bytes),
+    post: (from, to, message) => links.post(from, to, message),
     count: (name) => observer.count(name),
     holds: (node, block) => void nodes.get(node)?.has.add(block),
   };

@@ -5,6 +5,7 @@ import { genesisHeader } from '../../../ledger/block.ts';
 import { toHex, utf8 } from '../../../ledger/bytes.ts';
 import { commit } from '../../../ledger/commitment/commitment.ts';
 import { Committee } from '../../../ledger/consensus/committee.ts';
+import { encodeMessage } from '../../../ledger/consensus/messages.ts';
 import type { Vote } from '../../../ledger/consensus/votes.ts';
 import { publicKeyOf, sign } from '../../../ledger/crypto/secp256k1.ts';
 import { sha256 } from '../../../ledger/crypto/sha256.ts';
@@ -17,6 +18,7 @@ import { genesisChanges } from '../../../ledger/state/genesis-state.ts';
 import { transactionId } from '../../../ledger/transaction.ts';
 import type { Chain, FinalBlock } from '../../../node/ledger/chain/chain.ts';
 import { rowsAt, under } from '../../../node/ledger/store/ledger-database.ts';
+import { KIND } from '../../../node/network/kinds.ts';
 import { imbalanceOf, type Person, person, seatOf } from '../../support/ledger-world.ts';
 import { Agenda } from '../agenda.ts';
 import { ByzantineNode } from '../byzantine.ts';
@@ -154,8 +156,10 @@ class RealWorld {
           nowMs: () => DAWN_MS + agenda.nowMs,
           committee: (epoch) => (epoch === 0 ? committee : undefined),
           acknowledged: () => undefined,
-          post: (from, to, body) =>
-            void switchboard.post(from, to, { type: 'notify', kind: 16, number: 0, body }),
+          post: (from, to, message) => {
+            const body = encodeMessage(message);
+            switchboard.post(from, to, { type: 'notify', kind: KIND.consensus, number: 0, body });
+          },
           count: (name) => observer.count(name),
           holds: () => undefined,
         },
