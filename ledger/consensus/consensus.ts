@@ -10,7 +10,7 @@ import { nullifyIfDue } from './rules/nullify.ts';
 import { ownVote, releaseOutbox } from './rules/own-votes.ts';
 import { arm, propose, proposeBuilt } from './rules/propose.ts';
 import { receive } from './rules/receive.ts';
-import { restore } from './rules/recovery.ts';
+import { doubt, regainAlone, restore } from './rules/recovery.ts';
 import { gaps, repairGaps, retry, sayStatus, statusDueMs, statusOf } from './rules/repair.ts';
 import { AHEAD_MS, EPOCH_REPLY_MS, FLUSH_MS, GAP_REPAIR_MS, RETRY_MS } from './timing.ts';
 
@@ -170,6 +170,9 @@ export class Consensus {
       case 'peer':
         state.send(event.nodeId, { kind: 'status', ...statusOf(state) });
         break;
+      case 'doubt':
+        doubt(state, event.restMs);
+        break;
       default:
         event satisfies never;
     }
@@ -178,6 +181,7 @@ export class Consensus {
   /** After every event: applies the rules until nothing moves. Gives the effects of the epoch so far. */
   #settle(): Effect[] {
     const state = this.#state;
+    regainAlone(state);
     applyFinalizations(state);
     chase(state);
     repairGaps(state);
@@ -210,12 +214,13 @@ export class Consensus {
 
   /** Into the next epoch: its committee, view 1, nothing of the old one but what is final. */
   #turn(seats: readonly Seat[]): void {
-    const { committee, final, nowMs, salt, sequence, franchise, work } = this.#state;
+    const { committee, final, nowMs, salt, sequence, franchise, work, doubtedUntilMs } = this.#state;
     const next = new Committee(this.#chainId, committee.epoch + 1, seats);
     // Who votes knows all that it signed; who abstained did so for that epoch only, and asks first.
-    const begun: Franchise = franchise === 'voting' || next.quorum === 1 ? 'voting' : 'asking';
+    const begun: Franchise = franchise === 'voting' ? 'voting' : 'asking';
     this.#state = this.#begin(next, final, { nowMs, salt, sequence, franchise: begun });
     this.#state.work = work;
+    this.#state.doubtedUntilMs = doubtedUntilMs;
     restore(this.#state, this.#ahead);
     this.#ahead = this.#ahead.filter((record) => epochOfRecord(record) > next.epoch);
     this.#state.enter(1, undefined);

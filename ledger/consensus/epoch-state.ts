@@ -41,6 +41,8 @@ export class EpochState {
   building: number | undefined;
   nothingToBuild: number | undefined;
   franchise: Franchise;
+  /** Until then no answer gives the vote back: another was heard to sign with this node's key. */
+  doubtedUntilMs = 0;
   /** Seats that answered since this node asks. */
   readonly heard = new Set<number>();
   /** Members whose contradiction was reported. */
@@ -92,6 +94,7 @@ export class EpochState {
     this.lastRetryMs -= backMs;
     this.lastRepairMs -= backMs;
     this.lastStatusMs -= backMs;
+    this.doubtedUntilMs -= backMs;
     if (this.armedMs !== undefined) this.armedMs -= backMs;
   }
 

@@ -65,7 +65,9 @@ export type ConsensusEvent =
   | { readonly kind: 'verdict'; readonly blockId: BlockId; readonly executed: ExecutedBlock | undefined }
   /** All records appended up to this sequence are on disk. */
   | { readonly kind: 'synced'; readonly sequence: number }
-  | { readonly kind: 'peer'; readonly nodeId: NodeId };
+  | { readonly kind: 'peer'; readonly nodeId: NodeId }
+  /** Another may sign with this node's key: no vote before a quorum has answered anew, in `restMs` at the earliest. */
+  | { readonly kind: 'doubt'; readonly restMs: number };
 
 export type Effect =
   | { readonly kind: 'append'; readonly record: LogRecord }

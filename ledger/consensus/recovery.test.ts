@@ -7,6 +7,7 @@ import { sha256 } from '../crypto/sha256.ts';
 import { type AccountId, type BlockId, type ChainId, type Hash, hashId, keyId, type NodeId } from '../ids.ts';
 import { Committee } from './committee.ts';
 import { Consensus } from './consensus.ts';
+import type { Effect } from './events.ts';
 import type { ConsensusMessage } from './messages.ts';
 import type { Position, Vote, VoteType } from './votes.ts';
 
@@ -32,11 +33,11 @@ function vote(of: NodeId, type: VoteType, view: number, block?: string): Vote {
   return { type, epoch: 0, view, position, signer: of, signature };
 }
 
-function start(records: readonly Vote[] = []): Consensus {
+function start(records: readonly Vote[] = [], among = seats): Consensus {
   return new Consensus({
     chainId: CHAIN,
     epoch: 0,
-    seats,
+    seats: among,
     self: { nodeId: self, sign: (digest) => sign(digest, secrets[0] as Uint8Array) },
     final: { epoch: 0, view: 0, height: 0, id: genesisId, timestampMs: 0, certificate: undefined },
     records: records.map((one) => ({ kind: 'vote', vote: one })),
@@ -95,6 +96,66 @@ test('an echo of a vote that the log has changes nothing; of one that it lacks e
     assert.equal(forgot.franchise, 'abstaining', 'no answer gives the vote back');
     assert.equal(votesCast(forgot, 20_000), 0);
   }
+});
+
+test('a member that doubts its key says no vote, not even one of before, until a quorum has answered anew', () => {
+  const consensus = start();
+  for (const from of [b, c]) consensus.step({ kind: 'message', from, message: echo() }, 1);
+  consensus.step({ kind: 'work', work: true }, 2);
+  const late = consensus.step({ kind: 'tick' }, 10_000);
+  const sync = late.find((effect) => effect.kind === 'sync');
+  assert(sync?.kind === 'sync', 'a vote that waits for the disk');
+  const said = (effects: readonly Effect[]): number =>
+    effects.filter(
+      (effect) =>
+        effect.kind === 'append' ||
+        (effect.kind === 'send' && ['vote', 'proposal'].includes(effect.message.kind)),
+    ).length;
+  const doubted = consensus.step({ kind: 'doubt', restMs: 5_000 }, 10_001);
+  assert(
+    doubted.some(
+      ({ kind, ...effect }) =>
+        kind === 'send' &&
+        'message' in effect &&
+        effect.message.kind === 'status' &&
+        effect.message.recovering,
+    ),
+    'it asks at once',
+  );
+  assert.equal(said(consensus.step({ kind: 'synced', sequence: sync.sequence }, 10_002)), 0);
+  const asked: ConsensusMessage = { kind: 'get-certificates', epoch: 0, views: [1] };
+  assert.equal(said(consensus.step({ kind: 'message', from: d, message: asked }, 10_003)), 0);
+  for (let nowMs = 10_100; nowMs < 15_000; nowMs += 100) {
+    for (const from of [b, c, d])
+      assert.equal(said(consensus.step({ kind: 'message', from, message: echo() }, nowMs)), 0);
+    assert.equal(said(consensus.step({ kind: 'tick' }, nowMs)), 0);
+  }
+  consensus.step({ kind: 'doubt', restMs: 0 }, 15_100);
+  assert.equal(consensus.franchise, 'asking');
+  for (const from of [b, c]) consensus.step({ kind: 'message', from, message: echo() }, 15_200);
+  assert.equal(consensus.franchise, 'voting');
+  assert(said(consensus.step({ kind: 'tick' }, 30_000)) > 0, 'the vote of before is said again');
+});
+
+test('a member that doubts and hears of a vote of its own that it did not cast abstains', () => {
+  const consensus = start();
+  for (const from of [b, c]) consensus.step({ kind: 'message', from, message: echo() }, 1);
+  assert.equal(consensus.franchise, 'voting');
+  consensus.step({ kind: 'doubt', restMs: 0 }, 2);
+  consensus.step({ kind: 'message', from: d, message: echo([vote(self, 'notarize', 1, 'aa')]) }, 3);
+  assert.equal(consensus.franchise, 'abstaining');
+  consensus.step({ kind: 'doubt', restMs: 0 }, 4);
+  assert.equal(consensus.franchise, 'abstaining');
+});
+
+test('a committee of one that doubts its key goes on by itself after a while', () => {
+  const alone = start([], seats.slice(0, 1));
+  assert.equal(alone.franchise, 'voting');
+  alone.step({ kind: 'doubt', restMs: 1_000 }, 1);
+  alone.step({ kind: 'tick' }, 999);
+  assert.equal(alone.franchise, 'asking');
+  alone.step({ kind: 'tick' }, 1_001);
+  assert.equal(alone.franchise, 'voting');
 });
 
 test('nobody silences a member with a vote that it did not sign', () => {

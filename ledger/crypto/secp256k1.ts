@@ -83,6 +83,7 @@ const signer = nativeSigner ?? nobleSigner;
 export type SigningDomain =
   | 'transaction'
   | 'hello'
+  | 'session'
   | 'record'
   | 'endorsement'
   | 'binding'

@@ -41,6 +41,16 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'Its vote log is not the one it voted with: it was lost, or an older backup was restored. Nothing needs to be done.',
     );
   }
+  const { twin } = network;
+  if (twin !== undefined)
+    add(
+      'twin',
+      'critical',
+      `Another node runs with the keys of this one${twin.address === undefined ? '' : `, at ${twin.address}`}`,
+      twin.refused
+        ? 'Stop one of the two. Others refuse this one while the other runs, and it does not vote: two that sign with one key contradict each other, and that costs the bond and the TPM.'
+        : 'Stop one of the two. Others refuse the second one while this one runs; should both vote, they contradict each other, and that costs the bond and the TPM.',
+    );
   if (ledger.isStuck) {
     add(
       'stuck',

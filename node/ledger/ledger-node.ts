@@ -22,6 +22,7 @@ import { Participation } from './participation.ts';
 import { FarBehind } from './snapshots/far-behind.ts';
 import { serveBlocks } from './sync/block-fetch.ts';
 import { Turns } from './turns.ts';
+import { watchOwnKey } from './votes/own-key.ts';
 import { VoteLog } from './votes/vote-log.ts';
 
 /**
@@ -116,6 +117,13 @@ export class LedgerNode {
     serveBlocks(network, chain, (id) => {
       const block = this.#part.intake.waiting(id);
       return block === undefined ? undefined : encodeBlock(block);
+    });
+    watchOwnKey({
+      network,
+      nodeId,
+      signal,
+      state: () => this.#part.consensus,
+      doubt: (restMs) => this.#turns.post({ kind: 'doubt', restMs }),
     });
     const off = network.onPeer((peer, state) => {
       if (state !== 'connected') return;

@@ -1,6 +1,8 @@
 /** Kinds of messages between nodes, one list so that none is used twice. */
 export const KIND = {
   records: 1,
+  testimony: 2,
+  twin: 3,
   consensus: 16,
   transaction: 17,
   getHeaders: 18,

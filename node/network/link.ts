@@ -72,6 +72,8 @@ function errorBody(error: unknown): Buffer {
 
 export class Link {
   readonly peer: NodeId;
+  /** Of the peer: which start of it is at the other end. */
+  readonly session: string;
   readonly outbound: boolean;
   readonly connectedMs = Date.now();
   /** On the clock of `performance.now()`. */
@@ -102,6 +104,7 @@ export class Link {
     channel: Channel,
     options: {
       peer: NodeId;
+      session: string;
       outbound: boolean;
       purpose: Purpose;
       handlers: ReadonlyMap<number, Handler>;
@@ -112,6 +115,7 @@ export class Link {
     },
   ) {
     this.peer = options.peer;
+    this.session = options.session;
     this.outbound = options.outbound;
     this.#purpose = options.purpose;
     const { stream } = channel;

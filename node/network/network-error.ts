@@ -9,6 +9,7 @@ export type NetworkErrorCode =
   | 'gone'
   | 'bad-hello'
   | 'self'
+  | 'twin'
   | 'not-admitted'
   | 'remote'
   | 'address-in-use';

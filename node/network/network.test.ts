@@ -75,6 +75,15 @@ test('nodes that crossed keep one link; a peer that comes back is connected agai
   assert.equal((await c.request(again.nodeId, 16, Uint8Array.of(1, 2)))[0], 2);
 });
 
+test('a node that is its own seed keeps no link, and takes nobody for its twin', async () => {
+  const port = await freePorts(1);
+  const self = await node('narcissus', [`127.0.0.1:${port}`], chainId, port);
+  const other = await node('echo', [self.address]);
+  await until(() => self.connected(other.nodeId), 5_000, 'another node to be linked meanwhile');
+  assert.equal(self.peers().length, 1);
+  assert.equal(self.twin, undefined);
+});
+
 test('another chain, junk, silence and a half hello get nowhere', async () => {
   const e = await node('e');
   const foreign = await node('f', [e.address], 'cd'.repeat(32) as ChainId);

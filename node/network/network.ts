@@ -3,10 +3,18 @@ import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
 import { BulkPool, CONNECTIONS_MAX } from './bulk-pool.ts';
 import { within } from './deadline.ts';
-import { Dialler } from './dialler.ts';
+import { type Dialled, Dialler } from './dialler.ts';
 import { Directory, type RecordStore } from './directory.ts';
 import { placeFor } from './fair-share.ts';
-import { answerHello, type Identity, identityOf, type Purpose } from './hello.ts';
+import {
+  answerHello,
+  type Caller,
+  challengeOf,
+  identityOf,
+  type Purpose,
+  TwinMet,
+  type Verdict,
+} from './hello.ts';
 import { KIND } from './kinds.ts';
 import { BODY_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
 import { NetworkError } from './network-error.ts';
@@ -14,9 +22,11 @@ import { RECORD_BYTES_MAX, RECORDS_MAX } from './node-record.ts';
 import { PeerLinks, type PeerListener } from './peer-links.ts';
 import { RecordGossip } from './record-gossip.ts';
 import { Seeds } from './seeds.ts';
+import { ADDRESS_BYTES_MAX, CHALLENGE_BYTES, type Identity, type Rival, SIGNED_BYTES } from './session.ts';
 import { ShunList } from './shun-list.ts';
 import { tlsTransport } from './tls-transport.ts';
 import type { Channel, Door, Transport } from './transport.ts';
+import { rivalAt, type TwinSighting, Twins } from './twins.ts';
 
 /** Links to other nodes: one connection a peer for small requests and gossip, a small pool a peer for bulk. */
 
@@ -69,6 +79,7 @@ export class Network {
   readonly #pools = new Map<NodeId, BulkPool>();
   readonly #inboundBulk = new Set<Link>();
   readonly #links: PeerLinks;
+  readonly #twins: Twins;
   readonly #seeds: Seeds;
   readonly #dialler: Dialler;
   readonly #dialing = new Map<NodeId, Promise<Link>>();
@@ -92,7 +103,10 @@ export class Network {
     this.#self = identityOf(options.chainId, options.nodeSecret);
     this.#logger = logger;
     this.#links = new PeerLinks(this.nodeId);
-    this.#dialler = new Dialler(transport, this.#self, signal);
+    this.#twins = new Twins(this.#self, ({ refused, address }) =>
+      logger.error({ refused, address }, 'another node runs with the keys of this one: stop one of them'),
+    );
+    this.#dialler = new Dialler(transport, this.#self, signal, (met) => this.#metTwin(met));
     this.#directory = new Directory({
       chainId: options.chainId,
       nodeId: this.nodeId,
@@ -116,6 +130,11 @@ export class Network {
       signal,
       pass: (message, from) => this.broadcast(KIND.records, message, from.peer),
       onRefused: ({ peer }, reason) => logger.debug({ peer, reason }, 'a node record was refused'),
+    });
+    this.handle(KIND.testimony, CHALLENGE_BYTES, (_, challenge) => this.#twins.testify(challenge));
+    this.handle(KIND.twin, CHALLENGE_BYTES + SIGNED_BYTES + ADDRESS_BYTES_MAX, (_, body) => {
+      this.#twins.told(body);
+      return undefined;
     });
     this.handle(KIND.records, RECORD_BYTES_MAX * RECORDS_MAX, (_, body, link) => gossip.receive(body, link));
   }
@@ -166,6 +185,16 @@ export class Network {
 
   onPeer(listener: PeerListener): () => void {
     return this.#links.onPeer(listener);
+  }
+
+  /** Another node that runs with the key of this one, when it was met a moment ago. */
+  get twin(): TwinSighting | undefined {
+    return this.#twins.sighting;
+  }
+
+  /** Called whenever another node with the key of this one is met, or peers prove that they know of one. */
+  onTwin(listener: (sighting: TwinSighting) => void): () => void {
+    return this.#twins.onMet(listener);
   }
 
   /** Registers what answers a kind of message. Must be done before peers send it. */
@@ -220,9 +249,14 @@ export class Network {
     this.#shunned.add(peer, performance.now());
     this.#logger.warn({ peer, reason }, 'a node misbehaves and is shunned for a while');
     this.#links.close(peer);
+    this.#endBulk(peer);
+  }
+
+  #endBulk(peer: NodeId, session?: string): void {
     this.#pools.get(peer)?.close();
     this.#pools.delete(peer);
-    for (const link of this.#inboundBulk) if (link.peer === peer) link.close();
+    for (const link of this.#inboundBulk)
+      if (link.peer === peer && (session === undefined || link.session === session)) link.close();
   }
 
   /** Whether nothing is heard of a peer for a while because it misbehaved. */
@@ -244,24 +278,49 @@ export class Network {
   async #welcome(channel: Channel): Promise<void> {
     try {
       const { address } = channel;
-      const { peer, purpose } = await answerHello(
-        channel,
-        this.#self,
-        (id, wanted) => this.#placeFor(id, wanted, address) !== undefined,
-      );
+      const caller = await answerHello(channel, this.#self, (calling) => this.#judge(calling, address));
+      const { peer, session, purpose } = caller;
       const place = this.#abort.signal.aborted ? undefined : this.#placeFor(peer, purpose, address);
       if (place === undefined) return void channel.stream.destroy();
       if (place !== 'free') place.close();
-      if (purpose === 'link') return void this.#adopt(channel, peer, false);
-      const link = this.#link(channel, peer, false, 'bulk', (closed) => this.#inboundBulk.delete(closed));
+      if (purpose === 'link') return void this.#adopt({ channel, peer, session }, false);
+      const link = this.#link({ channel, peer, session }, false, 'bulk', (closed) =>
+        this.#inboundBulk.delete(closed),
+      );
       this.#inboundBulk.add(link);
     } catch (error) {
+      if (error instanceof TwinMet) this.#metTwin(error);
       this.#logger.debug(
         { address: channel.address, reason: (error as Error).message },
         'a connection was refused',
       );
       channel.closeSoon();
     }
+  }
+
+  async #judge(caller: Caller, address: string): Promise<Verdict> {
+    if (this.#placeFor(caller.peer, caller.purpose, address) === undefined) return 'refused';
+    const rival = await this.#rivalOf(caller);
+    return rival === 'unclear' ? 'refused' : (rival ?? 'welcome');
+  }
+
+  /** Another session of a peer that is linked and lives; one that does not is over with. */
+  async #rivalOf({
+    peer,
+    session,
+    challenge,
+  }: Omit<Caller, 'purpose'>): Promise<Rival | 'unclear' | undefined> {
+    const link = this.#links.open(peer);
+    if (link === undefined || link.session === session) return undefined;
+    const rival = await rivalAt(link, this.#self.chainId, challenge);
+    if (rival !== 'silent') return rival;
+    this.#links.end(link);
+    this.#endBulk(peer, link.session);
+    return undefined;
+  }
+
+  #metTwin({ refused, address }: TwinMet): void {
+    this.#twins.met(refused, address);
   }
 
   /** Whether a peer may come in: to a free place, or to that of a connection which gives way. */
@@ -285,14 +344,14 @@ export class Network {
   }
 
   #link(
-    channel: Channel,
-    peer: NodeId,
+    { channel, peer, session }: Dialled,
     outbound: boolean,
     purpose: Purpose,
     onClose: (link: Link) => void,
   ): Link {
     return new Link(channel, {
       peer,
+      session,
       outbound,
       purpose,
       handlers: this.#handlers,
@@ -303,8 +362,9 @@ export class Network {
   }
 
   /** Makes a connection the link to its peer, and gives the link that counts: another, when two have crossed. */
-  #adopt(channel: Channel, peer: NodeId, outbound: boolean): Link {
-    const link = this.#link(channel, peer, outbound, 'link', (closed) => this.#links.lost(closed));
+  #adopt(dialled: Dialled, outbound: boolean): Link {
+    const { peer } = dialled;
+    const link = this.#link(dialled, outbound, 'link', (closed) => this.#links.lost(closed));
     const counts = this.#links.adopt(link);
     if (counts !== link) return counts;
     this.#dialler.forgive(this.addressesOf(peer));
@@ -315,20 +375,20 @@ export class Network {
   // ---- connections that go out
 
   async #linkAt(address: string): Promise<NodeId> {
-    const { channel, peer } = await this.#dialler.dial(address, 'link');
-    if (this.isShunned(peer)) channel.stream.destroy();
-    else this.#adopt(channel, peer, true);
-    return peer;
+    const dialled = await this.#dialler.dial(address, 'link');
+    if (this.isShunned(dialled.peer)) dialled.channel.stream.destroy();
+    else this.#adopt(await this.#withoutRival(dialled), true);
+    return dialled.peer;
   }
 
   #linkTo(peer: NodeId): Promise<Link> {
     const open = this.#dialing.get(peer);
     if (open !== undefined) return open;
     const attempt = this.#dialPeer(peer, 'link')
-      .then((channel) => {
+      .then((dialled) => {
         const places = PEERS_MAX - (this.#prefers(peer) ? 0 : PREFERRED_PLACES);
         if (this.#links.size >= places && !this.#links.has(peer)) this.#makeRoom();
-        return this.#adopt(channel, peer, true);
+        return this.#adopt(dialled, true);
       })
       .finally(() => this.#dialing.delete(peer));
     this.#dialing.set(peer, attempt);
@@ -351,9 +411,18 @@ export class Network {
     return link?.outbound === true && !signed.includes(link.address) ? [...signed, link.address] : signed;
   }
 
-  async #dialPeer(peer: NodeId, purpose: Purpose): Promise<Channel> {
+  async #dialPeer(peer: NodeId, purpose: Purpose): Promise<Dialled> {
     if (this.isShunned(peer)) throw new NetworkError('unreachable', 'the node misbehaved and is shunned');
-    return this.#dialler.dialPeer(peer, this.#dialable(peer), purpose);
+    return this.#withoutRival(await this.#dialler.dialPeer(peer, this.#dialable(peer), purpose));
+  }
+
+  /** A connection, unless another session of the peer than that at its other end is linked and lives. Throws NetworkError. */
+  async #withoutRival(dialled: Dialled): Promise<Dialled> {
+    const { channel, peer, session } = dialled;
+    const rival = await this.#rivalOf({ peer, session, challenge: challengeOf(channel) });
+    if (rival === undefined) return dialled;
+    channel.stream.destroy();
+    throw new NetworkError('refused', 'another node with the same key is linked and lives');
   }
 
   #poolOf(peer: NodeId): BulkPool {
@@ -364,7 +433,7 @@ export class Network {
     if (this.#pools.size >= BULK_POOLS_MAX)
       throw new NetworkError('overloaded', 'transfers with too many nodes are under way');
     const pool = new BulkPool(async (onClose) =>
-      this.#link(await this.#dialPeer(peer, 'bulk'), peer, true, 'bulk', onClose),
+      this.#link(await this.#dialPeer(peer, 'bulk'), true, 'bulk', onClose),
     );
     this.#pools.set(peer, pool);
     return pool;

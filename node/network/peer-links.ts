@@ -65,11 +65,15 @@ export class PeerLinks {
 
   /**
    * Takes a new link; gives the one that counts from now on. Of two that crossed, both ends keep the one that the smaller
-   * node id dialled.
+   * node id dialled. A link to another session of the peer stays until it is known to be over.
    */
   adopt(link: Link): Link {
     const { peer } = link;
     const existing = this.open(peer);
+    if (existing !== undefined && existing.session !== link.session) {
+      link.close();
+      return existing;
+    }
     if (
       existing !== undefined &&
       existing.outbound !== link.outbound &&
@@ -92,6 +96,14 @@ export class PeerLinks {
     if (this.#links.get(link.peer) !== link) return;
     this.#links.delete(link.peer);
     this.#changes.tell(link.peer, 'disconnected');
+  }
+
+  /** The session at the other end is over, though its connection has not closed. */
+  end(link: Link): void {
+    this.lost(link);
+    link.close();
+    const retired = this.#retired.get(link.peer);
+    if (retired?.session === link.session) retired.close();
   }
 
   /** Closes the links of a peer, or of all. */

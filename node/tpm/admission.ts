@@ -23,6 +23,8 @@ const PROOF_DEADLINE_MS = 30_000;
  */
 const OPEN: ReadonlySet<number> = new Set([
   KIND.records,
+  KIND.testimony,
+  KIND.twin,
   KIND.getHeaders,
   KIND.getBlocks,
   KIND.getStates,

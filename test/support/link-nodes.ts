@@ -3,8 +3,9 @@ import { pino } from 'pino';
 import { utf8 } from '../../ledger/bytes.ts';
 import { sha256 } from '../../ledger/crypto/sha256.ts';
 import type { ChainId } from '../../ledger/ids.ts';
-import { type Identity, identityOf, type Purpose, sayHello } from '../../node/network/hello.ts';
+import { identityOf, type Purpose, sayHello } from '../../node/network/hello.ts';
 import { Network } from '../../node/network/network.ts';
+import { type Identity, SESSION_BYTES } from '../../node/network/session.ts';
 import { TlsChannel } from '../../node/network/tls-channel.ts';
 import { tlsTransport } from '../../node/network/tls-transport.ts';
 import type { Transport } from '../../node/network/transport.ts';
@@ -15,7 +16,11 @@ import { until } from './until.ts';
 export const CHAIN = 'ab'.repeat(32) as ChainId;
 
 export function identity(name: string, chainId = CHAIN): Identity {
-  return identityOf(chainId, sha256(utf8(name)));
+  return identityOf(
+    chainId,
+    sha256(utf8(name)),
+    sha256(utf8(`session of ${name}`)).subarray(0, SESSION_BYTES),
+  );
 }
 
 /** What tests have to say in the log: nothing, unless TEST_LOG names a level. */

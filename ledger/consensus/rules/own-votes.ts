@@ -24,6 +24,8 @@ export function castVote(
   sends.push(() => {
     if (view <= state.final.view || state.slots.get(view) !== slot) return;
     slot.durable.add(type);
+    // Doubted since it was cast: it is said when the vote is given back.
+    if (state.franchise !== 'voting') return tally(state, view, type, position, seat, signature);
     if (type === 'notarize' && slot.own !== undefined)
       state.send('members', { kind: 'proposal', ...slot.own });
     else state.send('members', { kind: 'vote', vote: ownVote(state, view, slot, type) });

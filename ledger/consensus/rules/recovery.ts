@@ -1,6 +1,7 @@
 import type { NodeId } from '../../ids.ts';
 import type { EpochState } from '../epoch-state.ts';
 import { ECHOED_VOTES_MAX, type LogRecord } from '../messages.ts';
+import { RECOVERY_STATUS_MS } from '../timing.ts';
 import { positionKey, type Vote, type VoteType } from '../votes.ts';
 import { accept, tally } from './certificates.ts';
 import { ownVote, remember } from './own-votes.ts';
@@ -71,9 +72,27 @@ export function echo(state: EpochState, to: NodeId): void {
 export function heardFrom(state: EpochState, from: NodeId): void {
   const seat = state.committee.indexOf(from);
   if (seat === undefined || state.franchise !== 'asking' || state.seat === undefined) return;
+  if (state.nowMs < state.doubtedUntilMs) return;
   state.heard.add(seat);
   state.heard.add(state.seat);
   if (state.heard.size >= state.committee.quorum) state.franchise = 'voting';
+}
+
+/**
+ * Another may sign with this node's key, or may have while nobody heard from this one: it asks anew what the others heard,
+ * and takes no answer before `restMs` have passed without another doubt.
+ */
+export function doubt(state: EpochState, restMs: number): void {
+  state.heard.clear();
+  state.doubtedUntilMs = Math.max(state.doubtedUntilMs, state.nowMs + restMs);
+  if (state.franchise === 'voting') state.franchise = 'asking';
+  state.lastStatusMs = state.nowMs - RECOVERY_STATUS_MS;
+}
+
+/** A committee of one has nobody to ask. */
+export function regainAlone(state: EpochState): void {
+  const { franchise, committee, nowMs, doubtedUntilMs } = state;
+  if (franchise === 'asking' && committee.quorum === 1 && nowMs >= doubtedUntilMs) state.franchise = 'voting';
 }
 
 /** A vote of this node's own key came in: if the log does not have it, this node signed what it cannot remember. */

@@ -8,12 +8,13 @@ import { ownVote } from './own-votes.ts';
 
 const FINALIZE_RETRIES_MAX = 8;
 
-/** Rule 8: repeats what is on disk, and only that. */
+/** Rule 8: repeats what is on disk, and only that; votes only while it is sure that nobody else signs with its key. */
 export function retry(state: EpochState): void {
   if (state.armedMs === undefined || state.nowMs < state.lastRetryMs + RETRY_MS * state.backoff()) return;
   state.lastRetryMs = state.nowMs;
   const slot = state.slot(state.view);
   if (state.entry !== undefined) state.send('members', { kind: 'certificate', certificate: state.entry });
+  if (state.franchise !== 'voting') return;
   if (slot.own !== undefined && slot.durable.has('notarize'))
     state.send('members', { kind: 'proposal', ...slot.own });
   for (const type of ['notarize', 'nullify'] as const) {
@@ -57,7 +58,7 @@ export function answerGap(state: EpochState, view: number, from: NodeId): void {
     (certificate) => certificate !== undefined,
   );
   for (const certificate of known) state.send(from, { kind: 'certificate', certificate });
-  if (known.length > 0) return;
+  if (known.length > 0 || state.franchise !== 'voting') return;
   for (const type of slot.durable) state.send(from, { kind: 'vote', vote: ownVote(state, view, slot, type) });
 }
 

@@ -119,6 +119,7 @@ export interface MemoryNetworkOptions {
 type Offered =
   | 'handle'
   | 'onPeer'
+  | 'onTwin'
   | 'preferBy'
   | 'reach'
   | 'notify'
@@ -221,6 +222,11 @@ export class MemoryNetwork implements Station, Pick<Network, Offered> {
   onPeer(listener: (nodeId: NodeId, state: 'connected' | 'disconnected') => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Nobody here runs twice under one name: the other half of a twin has no links of its own. */
+  onTwin(): () => void {
+    return () => undefined;
   }
 
   preferBy(): void {}
