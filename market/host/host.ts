@@ -1,20 +1,7 @@
-import { equalBytes } from '../../ledger/bytes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
-import { type AccountId, type ContractId, type Hash, hashId, idBytes } from '../../ledger/ids.ts';
-import {
-  FRAGMENT_BYTES,
-  fragmentLevels,
-  LEAF_BYTES,
-  LEAVES_PER_FRAGMENT,
-  merklePath,
-  pathInLevels,
-} from '../../ledger/merkle.ts';
-import {
-  egressPrice,
-  newestRoot,
-  periodPrice,
-  reservedStorageGrains,
-} from '../../ledger/state/contract-terms.ts';
+import type { AccountId, ContractId, Hash } from '../../ledger/ids.ts';
+import { FRAGMENT_BYTES, LEAVES_PER_FRAGMENT } from '../../ledger/merkle.ts';
+import { periodPrice } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
 import {
   closeDigest,
@@ -27,13 +14,16 @@ import {
 } from '../../ledger/transaction.ts';
 import { MarketError } from '../errors.ts';
 import { ALL_FRAMES, type Frames, isFrames, sealFrames } from '../files/frames.ts';
-import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
+import { type FragmentList, revisedList } from '../fragment-list.ts';
 import type { KeyValues, MarketLedger, SealedNote } from '../interfaces.ts';
-import { Tally } from '../tally.ts';
+import { checkClose, checkCommitment, checkRevision, checkTerms } from './agreement.ts';
+import { ContractLists } from './contract-lists.ts';
 import { Notes } from './notes.ts';
 import { Pending } from './pending.ts';
-import { Proposals, type Validity } from './proposals.ts';
+import { Proposals } from './proposals.ts';
+import { proveLeaves } from './prove-leaves.ts';
 import { damagedRoots, isFragment, type ScrubOutcome, scrub } from './scrub.ts';
+import { Served } from './served.ts';
 import type { FragmentShelf } from './shelf.ts';
 import { Sweep } from './sweep.ts';
 
@@ -44,26 +34,9 @@ import { Sweep } from './sweep.ts';
 
 /** Bytes that a renter may have at this host without a contract over them. */
 export const PENDING_BYTES_MAX = 256 * 1_048_576;
-/**
- * Bytes served that a renter did not count and is forgiven with each period's receipt: answers that never arrived. Without
- * it they would add up until the escrow seems to be used up.
- */
-const EGRESS_FORGIVEN_BYTES = 16 * FRAGMENT_BYTES;
 const CHALLENGE_LEAVES_MAX = 16;
-/** Periods that a renter may be ahead of this host, in what both know of the ledger. */
-const PERIODS_AHEAD = 1;
 /** Roots of one request: a revision over more comes in several. */
 export const ROOTS_MAX = 16_384;
-
-/** Collateral that a revision may add: up to the percentage of the storage to come, less what is locked already. */
-export function addedCollateralMost(
-  contract: StorageContract,
-  storageGrains: bigint,
-  collateralPercent: number,
-): bigint {
-  const most = (storageGrains * BigInt(collateralPercent)) / 100n - contract.collateralGrains;
-  return most > 0n ? most : 0n;
-}
 
 export interface HostOptions {
   readonly ledger: MarketLedger;
@@ -81,12 +54,10 @@ export class Host {
   readonly #now: () => number;
   readonly #pending: Pending;
   readonly #proposals: Proposals;
-  readonly #sweep: Sweep;
+  readonly #lists: ContractLists;
+  readonly #served: Served;
   readonly #notes: Notes;
-  /** Members of the newest list of a contract, loaded when first asked. */
-  readonly #members = new Map<ContractId, ReadonlySet<Hash>>();
-  /** Bytes served under a contract, as far as its renter is to pay for them. */
-  readonly #egress: Tally<ContractId>;
+  readonly #sweep: Sweep;
 
   constructor(options: HostOptions) {
     this.#ledger = options.ledger;
@@ -97,7 +68,8 @@ export class Host {
     const { ledger, shelf, store, now } = options;
     this.#pending = new Pending(shelf, now);
     this.#proposals = new Proposals(store, ledger);
-    this.#egress = new Tally(store, 'egress/');
+    this.#lists = new ContractLists(store, this.#proposals, this.#pending);
+    this.#served = new Served(store);
     this.#notes = new Notes(store);
     this.#sweep = new Sweep({
       ...{ ledger, shelf, store, now },
@@ -110,7 +82,7 @@ export class Host {
 
   /** Takes up what was agreed before a restart. */
   async open(): Promise<void> {
-    await this.#egress.open();
+    await this.#served.open();
     await this.#adoptAll();
   }
 
@@ -167,103 +139,36 @@ export class Host {
   async readFragment(renter: AccountId, root: Hash, frames: Frames = ALL_FRAMES): Promise<Uint8Array> {
     if (!isFrames(frames)) throw new MarketError('bad-range', 'expected frames of a fragment');
     const live = this.#ledger.contractBetween(renter, this.#ledger.nodeId);
-    const covered = live !== undefined && this.#membersOf(live.id, live.contract).has(root);
+    const covered = live !== undefined && this.#lists.covers(live.id, live.contract, root);
     if (!covered && this.#pending.sender(root) !== renter)
       throw new MarketError('contract-unknown', 'no contract of this renter covers the fragment');
-    if (live !== undefined) this.#checkEgress(live.id, live.contract);
+    if (live !== undefined) this.#served.demandPaid(live.id, live.contract);
     const fragment = await this.#shelf.get(root);
     const suspect = this.#store.get(`damaged/${root}`) !== undefined;
     if (fragment === undefined || (suspect && !isFragment(fragment, root)))
       throw new MarketError('not-found', 'this host lost the fragment');
     const bytes = frames.count === ALL_FRAMES.count ? fragment : sealFrames(fragment, frames);
-    if (live !== undefined) await this.#egress.set(live.id, this.#egress.get(live.id) + bytes.length);
+    if (live !== undefined) await this.#served.add(live.id, bytes.length);
     return bytes;
-  }
-
-  #checkEgress(id: ContractId, contract: StorageContract): void {
-    const unpaid = Math.max(0, this.#egress.get(id) + FRAGMENT_BYTES - contract.egressBytes);
-    const free = contract.escrowGrains - reservedStorageGrains(contract);
-    if (egressPrice(contract.egressGrainsPerGiB, unpaid) > free) {
-      throw new MarketError(
-        'renter-out-of-escrow',
-        'the escrow does not cover more downloads; a revision can add to it',
-      );
-    }
   }
 
   /** Bytes served under a contract since it opened, as far as its renter is to pay for them. */
   egressBytes(id: ContractId): number {
-    return this.#egress.get(id);
+    return this.#served.bytes(id);
   }
 
   /** The receipt of one more period was taken: a little that its renter did not count is forgiven. */
-  async agreeEgress(id: ContractId, receiptBytes: number): Promise<void> {
-    const served = this.#egress.get(id);
-    if (served > receiptBytes)
-      await this.#egress.set(id, Math.max(receiptBytes, served - EGRESS_FORGIVEN_BYTES));
-  }
-
-  #checkPrices(
-    offer: StorageOffer,
-    terms: { priceGrainsPerGiBPeriod: bigint; egressGrainsPerGiB: bigint },
-  ): void {
-    if (
-      terms.priceGrainsPerGiBPeriod < offer.priceGrainsPerGiBPeriod ||
-      terms.egressGrainsPerGiB < offer.egressGrainsPerGiB
-    ) {
-      throw new MarketError(
-        'price-too-low',
-        `expected at least ${offer.priceGrainsPerGiBPeriod} grains a GiB and period and ${offer.egressGrainsPerGiB} a GiB of egress`,
-      );
-    }
-  }
-
-  #checkHeld(list: FragmentList): void {
-    const missing = this.#sweep.holds(list);
-    if (missing > 0) throw new MarketError('bad-terms', `${missing} of the fragments are not at this host`);
-  }
-
-  #checkCommitment(list: FragmentList, terms: { root: Hash; leafCount: number }): void {
-    const { root, leafCount } = commitmentOf(list);
-    if (root !== terms.root || leafCount !== terms.leafCount)
-      throw new MarketError('bad-terms', 'root and size are not those of the fragments');
+  agreeEgress(id: ContractId, receiptBytes: number): Promise<void> {
+    return this.#served.agree(id, receiptBytes);
   }
 
   /** Signs the terms of a new contract over exactly `added`. Throws MarketError. */
   async signTerms(renter: AccountId, terms: StorageTerms, added: FragmentList): Promise<Uint8Array> {
-    const offer = this.#offer();
-    this.#checkPrices(offer, terms);
-    const period = this.#ledger.period();
-    const periods = terms.endPeriod - terms.startPeriod + 1;
-    if (terms.hostNodeId !== this.#ledger.nodeId)
-      throw new MarketError('bad-terms', 'the terms are for another host');
-    if (terms.startPeriod < period || terms.startPeriod > period + PERIODS_AHEAD + 1)
-      throw new MarketError('bad-terms', `expected a start soon after period ${period}`);
-    if (periods < offer.periodsMin || periods > offer.periodsMax) {
-      throw new MarketError(
-        'bad-terms',
-        `expected ${offer.periodsMin} to ${offer.periodsMax} periods, got ${periods}`,
-      );
-    }
-    const storage = periodPrice(terms.priceGrainsPerGiBPeriod, terms.leafCount) * BigInt(periods);
-    if (terms.escrowGrains < storage)
-      throw new MarketError('bad-terms', `expected an escrow of at least ${storage} grains`);
-    this.#checkCollateral(terms.collateralGrains, storage, offer);
-    this.#checkCommitment(added, terms);
+    checkTerms(terms, this.#offer(), this.#ledger);
+    checkCommitment(added, terms);
     this.#checkHeld(added);
     await this.#proposals.keep(renter, terms.root, added, { kind: 'terms', startPeriod: terms.startPeriod });
     return sign(termsDigest(this.#ledger.chainId, renter, terms), this.#nodeSecret);
-  }
-
-  #checkCollateral(collateral: bigint, storage: bigint, offer: StorageOffer): void {
-    const most = (storage * BigInt(offer.collateralPercent)) / 100n;
-    if (collateral > most)
-      throw new MarketError(
-        'bad-terms',
-        `expected a collateral of at most ${most} grains, got ${collateral}`,
-      );
-    if (collateral > this.#ledger.balanceGrains(this.#ledger.accountId))
-      throw new MarketError('collateral-short', 'this host has not that much collateral to give');
   }
 
   /** Signs a revision of a live contract of the renter. Throws MarketError. */
@@ -273,109 +178,50 @@ export class Host {
     added: FragmentList,
     removed: FragmentList,
   ): Promise<Uint8Array> {
-    const contract = this.#ledger.contract(revision.contractId);
-    if (
-      contract === undefined ||
-      contract.renterId !== renter ||
-      contract.hostAccountId !== this.#ledger.accountId
-    ) {
-      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
-    }
-    const period = this.#ledger.period();
-    if (period >= contract.endPeriod)
-      throw new MarketError('contract-ended', 'the contract is in its last period or past it');
-    if (revision.revision !== contract.revision + 1)
-      throw new MarketError(
-        'bad-terms',
-        `expected revision ${contract.revision + 1}, got ${revision.revision}`,
-      );
-    const grows =
-      revision.leafCount > newestRoot(contract).leafCount || revision.endPeriod > contract.endPeriod;
-    if (grows) {
-      const offer = this.#offer();
-      this.#checkPrices(offer, contract);
-      // The renter may have seen the period turn before this host did.
-      if (revision.endPeriod - period > offer.periodsMax + PERIODS_AHEAD)
-        throw new MarketError('bad-terms', `expected an end within ${offer.periodsMax} periods`);
-      const storage =
-        periodPrice(contract.priceGrainsPerGiBPeriod, revision.leafCount) *
-        BigInt(revision.endPeriod - period);
-      const most = addedCollateralMost(contract, storage, offer.collateralPercent);
-      if (revision.addedCollateralGrains > most)
-        throw new MarketError('bad-terms', `expected at most ${most} grains of added collateral`);
-      if (revision.addedCollateralGrains > this.#ledger.balanceGrains(this.#ledger.accountId))
-        throw new MarketError('collateral-short', 'this host has not that much collateral to give');
-    } else if (revision.addedCollateralGrains > 0n)
-      throw new MarketError('bad-terms', 'nothing grows, so no collateral is added');
-    const list = revisedList(this.#list(revision.contractId, contract.revision), added, removed);
-    this.#checkCommitment(list, revision);
+    const { contractId } = revision;
+    const contract = this.#contractOf(renter, contractId);
+    checkRevision(contract, revision, () => this.#offer(), this.#ledger);
+    const before = this.#lists.list(contractId, contract.revision) ?? [];
+    const list = revisedList(before, added, removed);
+    checkCommitment(list, revision);
     this.#checkHeld(added);
-    const validity: Validity = {
+    await this.#proposals.keep(contractId, revision.root, list, {
       kind: 'revision',
-      contractId: revision.contractId,
+      contractId,
       revision: revision.revision,
-    };
-    await this.#proposals.keep(revision.contractId, revision.root, list, validity);
+    });
     return sign(revisionDigest(this.#ledger.chainId, revision), this.#nodeSecret);
   }
 
   /** Signs that a contract ends now, which the renter could have by taking everything out. Throws MarketError. */
   async signClose(renter: AccountId, contractId: ContractId, egressBytes: number): Promise<Uint8Array> {
-    const contract = this.#ledger.contract(contractId);
-    if (contract?.renterId !== renter || contract.hostAccountId !== this.#ledger.accountId)
-      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
-    if (this.#ledger.period() <= contract.startPeriod)
-      throw new MarketError('bad-terms', 'a contract can be closed after its first period');
-    if (egressBytes < contract.egressBytes)
-      throw new MarketError(
-        'bad-terms',
-        `expected at least the ${contract.egressBytes} bytes of the last receipt`,
-      );
-    const served = this.#egress.get(contractId);
-    if (egressBytes < served - EGRESS_FORGIVEN_BYTES)
-      throw new MarketError('bad-terms', `expected about the ${served} bytes that were got`);
+    const contract = this.#contractOf(renter, contractId);
+    checkClose(contract, egressBytes, this.#served.bytes(contractId), this.#ledger);
     return sign(closeDigest(this.#ledger.chainId, contractId, egressBytes), this.#nodeSecret);
   }
 
-  #list(id: ContractId, revision: number): FragmentList {
-    const bytes = this.#store.get(`list/${id}/${revision}`);
-    return bytes === undefined ? [] : decodeList(bytes);
+  /** The live contract of a renter with this host. Throws MarketError `contract-unknown`. */
+  #contractOf(renter: AccountId, id: ContractId): StorageContract {
+    const contract = this.#ledger.contract(id);
+    if (contract?.renterId !== renter || contract.hostAccountId !== this.#ledger.accountId)
+      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
+    return contract;
   }
 
-  #membersOf(id: ContractId, contract: StorageContract): ReadonlySet<Hash> {
-    const known = this.#members.get(id);
-    if (known !== undefined) return known;
-    // What a revision removed may still be read until it is in force.
-    const members = new Set(contract.roots.flatMap(({ revision }) => this.#list(id, revision)));
-    this.#members.set(id, members);
-    return members;
+  #checkHeld(list: FragmentList): void {
+    const missing = this.#sweep.holds(list);
+    if (missing > 0) throw new MarketError('bad-terms', `${missing} of the fragments are not at this host`);
   }
 
-  /** What the ledger says of a contract is now so: proposed lists become lists, those no period can ask for go. */
-  async adopt(id: ContractId, contract: StorageContract): Promise<void> {
-    const changes: { readonly key: string; readonly value: Uint8Array | undefined }[] = [];
-    for (const { revision, root, leafCount } of contract.roots) {
-      if (leafCount === 0 || this.#store.get(`list/${id}/${revision}`) !== undefined) continue;
-      const owner = revision === 0 ? contract.renterId : id;
-      const proposed = this.#proposals.list(owner, root);
-      if (proposed === undefined) continue;
-      changes.push({ key: `list/${id}/${revision}`, value: encodeList(proposed) });
-      for (const fragment of proposed) this.#pending.drop(fragment);
-    }
-    const kept = new Set(contract.roots.map(({ revision }) => revision));
-    for (const { key } of await this.#store.range(`list/${id}/`)) {
-      const revision = Number(key.split('/')[2]);
-      // Newer ones are of a time that a ledger which is fetched again has not reached.
-      if (!kept.has(revision) && revision < contract.revision) changes.push({ key, value: undefined });
-    }
-    this.#members.delete(id);
-    await this.#store.write(changes);
+  /** The ledger says this of a contract now. */
+  adopt(id: ContractId, contract: StorageContract): Promise<void> {
+    return this.#lists.adopt(id, contract);
   }
 
   /** A contract is over: nothing is read under it any more; its fragments follow when a sweep finds it long over. */
   async forget(id: ContractId): Promise<void> {
-    this.#members.delete(id);
-    await this.#egress.set(id, undefined);
+    this.#lists.close(id);
+    await this.#served.forget(id);
     await this.#store.write([{ key: `receipt/${id}`, value: undefined }]);
   }
 
@@ -383,30 +229,11 @@ export class Host {
   async prove(id: ContractId, revision: number, leaves: readonly number[]): Promise<readonly LeafProof[]> {
     if (leaves.length > CHALLENGE_LEAVES_MAX)
       throw new MarketError('bad-range', `expected at most ${CHALLENGE_LEAVES_MAX} leaves`);
-    const stored = this.#store.get(`list/${id}/${revision}`);
+    const list = this.#lists.list(id, revision);
     // A host that comes back learns of its newest agreements as it catches up with the ledger.
-    if (stored === undefined)
+    if (list === undefined)
       throw new MarketError('not-synced', `this host does not know revision ${revision} of the contract yet`);
-    const list = decodeList(stored);
-    const roots = list.map(idBytes);
-    const proofs: LeafProof[] = [];
-    for (const leaf of leaves) {
-      const at = Math.floor(leaf / LEAVES_PER_FRAGMENT);
-      const root = list[at];
-      if (root === undefined || leaf < 0)
-        throw new MarketError('bad-range', `leaf ${leaf} is not in the contract`);
-      const bytes = await this.#shelf.get(root);
-      const levels = fragmentLevels(bytes ?? new Uint8Array(FRAGMENT_BYTES));
-      if (bytes === undefined || !equalBytes(levels.at(-1)?.[0] as Uint8Array, idBytes(root)))
-        throw new MarketError('not-found', 'this host lost a fragment');
-      const inside = leaf % LEAVES_PER_FRAGMENT;
-      const path = [...pathInLevels(levels, inside), ...merklePath(roots, at)];
-      proofs.push({
-        leaf: Uint8Array.from(bytes.subarray(inside * LEAF_BYTES, (inside + 1) * LEAF_BYTES)),
-        path: path.map((hash) => hashId<Hash>(hash)),
-      });
-    }
-    return proofs;
+    return proveLeaves(list, leaves, this.#shelf);
   }
 
   /** Answers a renter's challenge. Throws MarketError. */
@@ -416,9 +243,7 @@ export class Host {
     revision: number,
     leaves: readonly number[],
   ): Promise<readonly LeafProof[]> {
-    const contract = this.#ledger.contract(id);
-    if (contract === undefined || contract.renterId !== renter)
-      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
+    this.#contractOf(renter, id);
     return this.prove(id, revision, leaves);
   }
 
@@ -438,10 +263,8 @@ export class Host {
 
   /** Fragments of the newest revision of a renter's contract, from a place on. Throws MarketError. */
   listFragments(renter: AccountId, id: ContractId, from: number): FragmentList {
-    const contract = this.#ledger.contract(id);
-    if (contract === undefined || contract.renterId !== renter)
-      throw new MarketError('contract-unknown', 'this renter has no such live contract here');
-    return this.#list(id, contract.revision).slice(from, from + ROOTS_MAX);
+    const { revision } = this.#contractOf(renter, id);
+    return (this.#lists.list(id, revision) ?? []).slice(from, from + ROOTS_MAX);
   }
 
   /** Reads the part of the fragments again whose turn it is. */

@@ -19,7 +19,8 @@ import {
 } from '../../ledger/transaction.ts';
 import { codeOf, MarketError } from '../errors.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
-import { addedCollateralMost, ROOTS_MAX } from '../host/host.ts';
+import { addedCollateralMost } from '../host/agreement.ts';
+import { ROOTS_MAX } from '../host/host.ts';
 import type { HostLink, KeyValues, LiveContract, MarketLedger, MarketWallet } from '../interfaces.ts';
 
 import { PERIODS_WANTED, termOf } from './renewal.ts';
