@@ -16,6 +16,8 @@ import { fetchHeaders, streamBlocks } from './block-fetch.ts';
  * executed oldest first. What is far ahead and final is committed in stretches while it comes in.
  */
 
+/** Headers that are asked for of a block whose height is not known yet. */
+const HEADERS_FIRST = 8;
 /** Missing ancestors up to this many are held as overlays; more are committed in stretches. */
 const CATCH_UP_STRETCH = 64;
 /** A stretch of full blocks ends with so many: overlays of thousands of transactions take megabytes each. */
@@ -98,13 +100,11 @@ export class BlockIntake {
       // Ids from the wanted block back to one whose state is at hand, newest first.
       const path: BlockId[] = [];
       const breather = new Breather();
+      let left = HEADERS_FIRST;
       for (let id = blockId; !chain.hasState(id); ) {
         if (breather.due) await breather.breathe();
         const known = this.#arrived.get(id)?.header ?? chain.header(id);
-        const headers =
-          known === undefined
-            ? await fetchHeaders(network, peers, id, path.length === 0 ? 8 : 4_096, signal)
-            : [known];
+        const headers = known === undefined ? await fetchHeaders(network, peers, id, left, signal) : [known];
         for (const header of headers) {
           if (chain.hasState(id)) break;
           if (header.height <= chain.final.height) {
@@ -117,6 +117,8 @@ export class BlockIntake {
           }
           path.push(id);
           id = header.parentId;
+          // No further than to what is final here: peers would send thousands beyond.
+          left = Math.max(1, header.height - 1 - chain.final.height);
         }
       }
       path.reverse();
