@@ -2,13 +2,8 @@ import { textOf, utf8 } from '../ledger/bytes.ts';
 import type { Parameters } from '../ledger/genesis.ts';
 import type { AccountId, ChainId, ContractId, Hash, NodeId } from '../ledger/ids.ts';
 import type { StorageContract } from '../ledger/state/entities.ts';
-import type {
-  LeafProof,
-  StorageOffer,
-  StorageRevision,
-  StorageTerms,
-  TransactionBody,
-} from '../ledger/transaction.ts';
+import type { LeafProof, StorageOffer, StorageRevision, StorageTerms } from '../ledger/storage-formats.ts';
+import type { TransactionBody } from '../ledger/transaction.ts';
 import type { Frames } from './files/frames.ts';
 
 /** What the market needs of the world; the node provides it. */

@@ -1,5 +1,6 @@
 import { demand } from '../errors.ts';
-import type { BodyOf, StorageOffer } from '../transaction.ts';
+import type { StorageOffer } from '../storage-formats.ts';
+import type { BodyOf } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import type { StateDraft } from './draft.ts';
 import { NODES, TOMBSTONES } from './entities.ts';

@@ -15,7 +15,7 @@ import {
 import { type Seat, seatCodec } from '../genesis.ts';
 import type { Grains } from '../grains.ts';
 import type { AccountId, ContractId, EkId, Hash, NodeId } from '../ids.ts';
-import { type StorageOffer, storageOfferCodec } from '../transaction.ts';
+import { type StorageOffer, storageOfferCodec } from '../storage-formats.ts';
 
 /** What the state is made of. One table a kind; a row's key is its id. All of it is under the state root. */
 

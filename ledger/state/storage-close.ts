@@ -1,7 +1,8 @@
 import { verify } from '../crypto/secp256k1.ts';
 import { demand, invariant } from '../errors.ts';
 import { idBytes } from '../ids.ts';
-import { type BodyOf, closeDigest } from '../transaction.ts';
+import { closeDigest } from '../storage-formats.ts';
+import type { BodyOf } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import { end, evaluate } from './contract-due.ts';
 import type { StateDraft } from './draft.ts';

@@ -3,7 +3,8 @@ import { demand } from '../errors.ts';
 import { grains, least } from '../grains.ts';
 import { type ContractId, idBytes } from '../ids.ts';
 import { leafHash, verifyMerkleProof } from '../merkle.ts';
-import { type BodyOf, type PeriodProof, receiptDigest } from '../transaction.ts';
+import { type PeriodProof, receiptDigest } from '../storage-formats.ts';
+import type { BodyOf } from '../transaction.ts';
 import type { OperationContext } from './context.ts';
 import { evaluate, isEmptyAt } from './contract-due.ts';
 import {

@@ -7,13 +7,8 @@ import { sign } from '../crypto/secp256k1.ts';
 import { grains } from '../grains.ts';
 import { type ContractId, type Hash, hashId, ZERO_HASH } from '../ids.ts';
 import { leafHash, nodeHash } from '../merkle.ts';
-import {
-  closeDigest,
-  type PeriodProof,
-  receiptDigest,
-  type StorageTerms,
-  type TransactionBody,
-} from '../transaction.ts';
+import { closeDigest, type PeriodProof, receiptDigest, type StorageTerms } from '../storage-formats.ts';
+import type { TransactionBody } from '../transaction.ts';
 import { challengeLeaves, periodPrice } from './contract-terms.ts';
 import { BEACONS } from './entities.ts';
 

@@ -2,7 +2,7 @@ import type { Hash } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES } from '../../ledger/merkle.ts';
 import { newestRoot, periodPrice } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
-import type { StorageOffer, StorageRevision, StorageTerms } from '../../ledger/transaction.ts';
+import type { StorageOffer, StorageRevision, StorageTerms } from '../../ledger/storage-formats.ts';
 import { MarketError } from '../errors.ts';
 import { commitmentOf, type FragmentList } from '../fragment-list.ts';
 import type { MarketLedger } from '../interfaces.ts';

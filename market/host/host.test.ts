@@ -8,7 +8,7 @@ import { FRAGMENT_BYTES, fragmentRoot, leafHash, verifyMerkleProof } from '../..
 import { pairKey } from '../../ledger/state/contract-due.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { PAIRS, type StorageContract } from '../../ledger/state/entities.ts';
-import { type StorageOffer, type StorageTerms, termsDigest } from '../../ledger/transaction.ts';
+import { type StorageOffer, type StorageTerms, termsDigest } from '../../ledger/storage-formats.ts';
 import { LedgerWorld, type Person } from '../../test/support/ledger-world.ts';
 import { MemoryShelf, MemoryStore } from '../../test/support/memory-storage.ts';
 import { MarketError, type MarketErrorCode } from '../errors.ts';

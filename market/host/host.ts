@@ -11,7 +11,7 @@ import {
   type StorageRevision,
   type StorageTerms,
   termsDigest,
-} from '../../ledger/transaction.ts';
+} from '../../ledger/storage-formats.ts';
 import { MarketError } from '../errors.ts';
 import { ALL_FRAMES, type Frames, isFrames, sealFrames } from '../files/frames.ts';
 import { type FragmentList, revisedList } from '../fragment-list.ts';

@@ -8,7 +8,7 @@ import {
   merklePath,
   pathInLevels,
 } from '../../ledger/merkle.ts';
-import type { LeafProof } from '../../ledger/transaction.ts';
+import type { LeafProof } from '../../ledger/storage-formats.ts';
 import { MarketError } from '../errors.ts';
 import type { FragmentList } from '../fragment-list.ts';
 import type { FragmentShelf } from './shelf.ts';

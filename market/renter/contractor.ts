@@ -11,12 +11,12 @@ import {
 } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
 import {
-  type BodyOf,
   closeDigest,
   type StorageOffer,
   type StorageRevision,
   type StorageTerms,
-} from '../../ledger/transaction.ts';
+} from '../../ledger/storage-formats.ts';
+import type { BodyOf } from '../../ledger/transaction.ts';
 import { codeOf, MarketError } from '../errors.ts';
 import { commitmentOf, decodeList, encodeList, type FragmentList, revisedList } from '../fragment-list.ts';
 import { addedCollateralMost } from '../host/agreement.ts';

@@ -1,6 +1,6 @@
 import { isEmptyAt } from '../../ledger/state/contract-due.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
-import type { StorageOffer } from '../../ledger/transaction.ts';
+import type { StorageOffer } from '../../ledger/storage-formats.ts';
 
 /** When a contract is given a later end, and when its fragments had better move instead. */
 

@@ -5,7 +5,7 @@ import { leafHash, verifyMerkleProof } from '../../ledger/merkle.ts';
 import { isEmptyAt } from '../../ledger/state/contract-due.ts';
 import { rootAt } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
-import { type LeafProof, receiptDigest } from '../../ledger/transaction.ts';
+import { type LeafProof, receiptDigest } from '../../ledger/storage-formats.ts';
 import { codeOf, MarketError } from '../errors.ts';
 import { type HostLink, jsonValue, type KeyValues, type MarketLedger, readJson } from '../interfaces.ts';
 import type { FileStore } from '../renter/file-store.ts';

@@ -5,7 +5,7 @@ import type { ContractId, Hash } from '../../ledger/ids.ts';
 import { LEAVES_PER_FRAGMENT } from '../../ledger/merkle.ts';
 import { challengeLeaves, newestRoot } from '../../ledger/state/contract-terms.ts';
 import { BEACONS } from '../../ledger/state/entities.ts';
-import { receiptDigest } from '../../ledger/transaction.ts';
+import { receiptDigest } from '../../ledger/storage-formats.ts';
 import { bytesOf, pieces, readAll } from '../../test/support/content.ts';
 import type { MarketNode } from '../../test/support/market-node.ts';
 import { MarketWorld, OFFER } from '../../test/support/market-world.ts';

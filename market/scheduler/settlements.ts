@@ -3,7 +3,7 @@ import { verify } from '../../ledger/crypto/secp256k1.ts';
 import { type ContractId, idBytes } from '../../ledger/ids.ts';
 import { challengeLeaves, rootAt } from '../../ledger/state/contract-terms.ts';
 import type { StorageContract } from '../../ledger/state/entities.ts';
-import { type PeriodProof, receiptDigest } from '../../ledger/transaction.ts';
+import { type PeriodProof, receiptDigest } from '../../ledger/storage-formats.ts';
 import { MarketError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import {

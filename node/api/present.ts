@@ -12,7 +12,8 @@ import {
 import { FRAGMENT_BYTES, LEAVES_PER_FRAGMENT } from '../../ledger/merkle.ts';
 import { newestRoot } from '../../ledger/state/contract-terms.ts';
 import { CONTRACTS, type StorageContract, TPMS } from '../../ledger/state/entities.ts';
-import { type StorageOffer, type Transaction, transactionId } from '../../ledger/transaction.ts';
+import type { StorageOffer } from '../../ledger/storage-formats.ts';
+import { type Transaction, transactionId } from '../../ledger/transaction.ts';
 import type { ContractEntry, EarningSums, HistoryEntry } from '../ledger/store/ledger-index.ts';
 import type { BlocktreeNode } from '../node.ts';
 import type { BlockJson, ContractJson, TransactionJson } from './schema/ledger.ts';

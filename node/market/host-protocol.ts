@@ -21,7 +21,7 @@ import {
   type NodeId,
 } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES, LEAF_BYTES } from '../../ledger/merkle.ts';
-import type { LeafProof, StorageRevision, StorageTerms } from '../../ledger/transaction.ts';
+import type { LeafProof, StorageRevision, StorageTerms } from '../../ledger/storage-formats.ts';
 import { MarketError } from '../../market/errors.ts';
 import { decodeList, encodeList } from '../../market/fragment-list.ts';
 import { type Host, ROOTS_MAX } from '../../market/host/host.ts';

@@ -4,7 +4,8 @@ import { commit, storedRoot } from '../../ledger/commitment/commitment.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
 import { grains } from '../../ledger/grains.ts';
 import type { ContractId, Hash } from '../../ledger/ids.ts';
-import { receiptDigest, type TransactionBody } from '../../ledger/transaction.ts';
+import { receiptDigest } from '../../ledger/storage-formats.ts';
+import type { TransactionBody } from '../../ledger/transaction.ts';
 import { LedgerWorld, type Person } from '../support/ledger-world.ts';
 import { RandomStream } from './random.ts';
 

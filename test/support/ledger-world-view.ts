@@ -3,7 +3,7 @@ import type { AccountId, ContractId, Hash, NodeId } from '../../ledger/ids.ts';
 import { pairKey } from '../../ledger/state/contract-due.ts';
 import { accountOf, clockOf } from '../../ledger/state/draft.ts';
 import { BEACONS, CONTRACTS, NODES, PAIRS, type StorageContract, TPMS } from '../../ledger/state/entities.ts';
-import type { StorageOffer } from '../../ledger/transaction.ts';
+import type { StorageOffer } from '../../ledger/storage-formats.ts';
 import type { LiveContract, MarketLedger, OfferingNode } from '../../market/interfaces.ts';
 import type { LedgerWorld, Person } from './ledger-world.ts';
 

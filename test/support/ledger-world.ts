@@ -36,14 +36,16 @@ import {
 } from '../../ledger/state/entities.ts';
 import { genesisChanges } from '../../ledger/state/genesis-state.ts';
 import {
-  encodeTransaction,
-  feeFloor,
   revisionDigest,
   type StorageRevision,
   type StorageTerms,
+  termsDigest,
+} from '../../ledger/storage-formats.ts';
+import {
+  encodeTransaction,
+  feeFloor,
   signTransaction,
   type TransactionBody,
-  termsDigest,
   transactionId,
 } from '../../ledger/transaction.ts';
 
