@@ -39,7 +39,7 @@ const sent = fc.array(
   { maxLength: 40 },
 );
 
-test('blocks are offered what is next of each account, in order, whatever came in whatever order', () => {
+test('blocks are offered the dearest of what is next of each account, whatever came in whatever order', () => {
   fc.assert(
     fc.property(sent, fc.array(fc.nat(4), { minLength: 5, maxLength: 5 }), (list, after) => {
       const state = new State();
@@ -56,6 +56,8 @@ test('blocks are offered what is next of each account, in order, whatever came i
       const next = new Map(state.nonces);
       for (const { transaction } of pool.inOrder(state.reader)) {
         assert.equal(transaction.nonce, next.get(transaction.sender));
+        for (const { transaction: other } of pool.all())
+          if (other.nonce === next.get(other.sender)) assert(other.feeGrains <= transaction.feeGrains);
         next.set(transaction.sender, transaction.nonce + 1);
       }
       const waiting = [...pool.all()].map(({ transaction }) => transaction);

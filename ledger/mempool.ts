@@ -1,4 +1,5 @@
 import { LedgerError } from './errors.ts';
+import { compareFees, FeeOrder, type Head } from './fee-order.ts';
 import { formatAcorns } from './grains.ts';
 import type { AccountId, TransactionId } from './ids.ts';
 import { accountOf, type StateReader } from './state/draft.ts';
@@ -166,23 +167,22 @@ export class Mempool {
   }
 
   /**
-   * Transactions in the order in which a block would take them: each account's in nonce order from the state's nonce on,
-   * accounts by the fee of their first one. `state`: the final one, or one that blocks after it lead to.
+   * Transactions in the order in which a block would take them: always the dearest of those that are next of their accounts,
+   * so that nobody's cheap ones ride ahead behind a dear one. `state`: the final one, or one that blocks after it lead to.
    */
   *inOrder(state: StateReader): Generator<PooledTransaction> {
-    const heads = [...this.#ready()].map(([account, { waiting }]) => ({
-      account,
-      waiting,
-      first: lowest(waiting),
-    }));
-    heads.sort((a, b) => compareFees(a.first, b.first));
-    // The state is read only of accounts whose turn comes: a block takes a part of what waits.
-    for (const { account, waiting } of heads) {
-      // One pass an account: its followers come right after it, which keeps the order stable and the cost linear.
-      for (let next = waiting.get(accountOf(state, account).nonce); next !== undefined; ) {
-        yield next;
-        next = waiting.get(next.transaction.nonce + 1);
-      }
+    const heads = [...this.#ready()].map(
+      ([, { waiting }]): Head => ({ waiting, pooled: lowest(waiting), isNext: false }),
+    );
+    const order = new FeeOrder(heads);
+    for (let head = order.take(); head !== undefined; head = order.take()) {
+      const { waiting, pooled, isNext } = head;
+      const { sender, nonce } = pooled.transaction;
+      // The state is read only of accounts whose turn comes: a block takes a part of what waits.
+      const next = isNext ? pooled : waiting.get(accountOf(state, sender).nonce);
+      if (next === pooled) yield pooled;
+      const other = next === pooled ? waiting.get(nonce + 1) : next;
+      if (other !== undefined) order.add({ waiting, pooled: other, isNext: true });
     }
   }
 
@@ -293,10 +293,4 @@ function isLast({ waiting }: Queue, { transaction: { nonce } }: PooledTransactio
 /** Whether the last of an account stands behind a nonce that is missing, or behind a transaction that no block took. */
 function isStranded({ nonce, waiting, stuckOn }: Queue): boolean {
   return waiting.get(nonce)?.id === stuckOn || Math.max(...waiting.keys()) !== nonce + waiting.size - 1;
-}
-
-function compareFees(a: PooledTransaction, b: PooledTransaction): number {
-  if (a.transaction.feeGrains !== b.transaction.feeGrains)
-    return a.transaction.feeGrains > b.transaction.feeGrains ? -1 : 1;
-  return a.id < b.id ? -1 : 1;
 }
