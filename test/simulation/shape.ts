@@ -92,5 +92,7 @@ export function shapeOf({ shape }: Dice, without: ReadonlySet<Fault>) {
     lonely: shape.chance(0.3),
     /** Byzantine members are two honest nodes with one key, each of which sees one half of the network. */
     twins: shape.chance(0.15),
+    /** Nodes keep a few bodies only: who missed more has to take the state over; real nodes only. */
+    prunes: shape.chance(0.5),
   };
 }

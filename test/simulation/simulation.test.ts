@@ -64,6 +64,8 @@ test('no seed finds a fork, a contradicted vote, a lost transaction or a stall',
     'journals holed',
     'commits cut off',
     'ledgers verified',
+    'bodies cut off',
+    'states taken over',
   ]) {
     assert((counters.get(name) ?? 0) > 0, `never happened: ${name}`);
   }

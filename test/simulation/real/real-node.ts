@@ -31,7 +31,10 @@ import type { Life, VirtualTime } from './virtual-time.ts';
 
 const SLOW_SYNC_MS = 1_000;
 /** Starts before which the whole ledger is looked through. */
-const VERIFIED_CHANCE = 0.1;
+const VERIFIED_CHANCE = 0.2;
+/** Bodies that a pruning node keeps, and those that it cuts off at a time. */
+const BODIES_KEPT = 3;
+const PRUNED_MIN = 2;
 /** Chances of dying in a sync, in parts of that of a second: commits are rarer than votes. */
 const DYING = { vote: 0.05, commit: 0.5 };
 
@@ -189,10 +192,26 @@ export class RealNode implements Mortal {
     ledger.onFinal((blocks) => {
       this.#told.add(blocks);
       snapshots.committed();
+      this.#prune(chain);
       this.#world.final(this, blocks);
     });
-    ledger.onLeap(() => this.#told.reached(chain.final.height));
+    ledger.onLeap(() => {
+      const { height } = chain.final;
+      if (chain.store.prunedHeight === height) observer.count('states taken over');
+      this.#told.reached(height);
+    });
     ledger.onEvidence((first, second) => this.#world.accuse(first, second));
+  }
+
+  /** Cuts old bodies off, where a state can be had in their stead. */
+  #prune({ store }: Chain): void {
+    const { shape, observer } = this.#world;
+    const to = store.final.height - BODIES_KEPT;
+    if (!shape.prunes || shape.snapshotBehind === 0 || to - store.prunedHeight < PRUNED_MIN) return;
+    observer.count('bodies cut off');
+    store.cutBodies(store.prunedHeight + 1, to).catch((error: Error) => {
+      if (!this.#diskFailed) observer.violate(`bodies cannot be cut off: ${error.stack}`);
+    });
   }
 
   /** What is left on disk is whole. */

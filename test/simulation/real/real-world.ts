@@ -345,6 +345,5 @@ class RealWorld {
     if (supplyOf(state).claimedGrains !== DENOMINATION * BigInt(claims))
       this.#observer.violate('a chip was claimed twice');
     this.#observer.count('audits');
-    if (store.prunedHeight > 0) this.#observer.count('states taken over');
   }
 }
