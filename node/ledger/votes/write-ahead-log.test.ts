@@ -95,6 +95,18 @@ test('parts of one unsynced batch that came to the disk out of order are a torn 
   assert.equal(readFileSync(path).length, synced);
 });
 
+test('a new log of which only the length came to the disk is begun anew, under another id', async () => {
+  const before = (await written(0)).subarray(8).toString('hex');
+  writeFileSync(path, Buffer.alloc(24));
+  const { log, frames } = await WriteAheadLog.open(path);
+  assert.deepEqual(frames, []);
+  assert.notEqual(log.id, before);
+  await log.close();
+  const again = await WriteAheadLog.open(path);
+  assert.equal(again.log.id, log.id);
+  await again.log.close();
+});
+
 test('another file in its place has another id; a rewritten one keeps it', async () => {
   await written(3);
   const first = await WriteAheadLog.open(path);

@@ -72,7 +72,9 @@ function readFrame(bytes: Buffer, marker: Buffer, at: number): ReadFrame | undef
 /** Reads a whole log; sequences must rise by one. */
 export function readLog(bytes: Buffer): LogContents {
   if (bytes.length < FILE_HEADER_BYTES) return { frames: [], goodBytes: 0, damaged: false };
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return { frames: [], goodBytes: 0, damaged: true };
+  // Nothing but zeros: a power cut before the new file was first synced.
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC))
+    return { frames: [], goodBytes: 0, damaged: bytes.some((byte) => byte !== 0) };
   const marker = markerOf(bytes.subarray(MAGIC.length, FILE_HEADER_BYTES));
   const frames: LogFrame[] = [];
   let at = FILE_HEADER_BYTES;
