@@ -1,18 +1,16 @@
-import type { PooledTransaction } from './mempool.ts';
+import type { TransactionId } from './ids.ts';
+import type { Transaction } from './transaction.ts';
 
-/** Which of the accounts' next transactions a block takes first. */
+/** Which of many waiting transactions a block takes first. */
 
-/** Where an account has got to. */
-export interface Head {
-  /** All that waits of the account, by nonce. */
-  readonly waiting: ReadonlyMap<number, PooledTransaction>;
-  readonly pooled: PooledTransaction;
-  /** Whether it is known to be the next by the state that is built upon. */
-  readonly isNext: boolean;
+/** What the order goes by. */
+interface Priced {
+  readonly id: TransactionId;
+  readonly transaction: Transaction;
 }
 
-/** Heads of accounts, the dearest first: a binary heap. */
-export class FeeOrder {
+/** The next transactions of accounts, the dearest first: a binary heap. */
+export class FeeOrder<Head extends { readonly pooled: Priced }> {
   readonly #heap: Head[];
 
   constructor(heads: readonly Head[]) {
@@ -58,7 +56,7 @@ export class FeeOrder {
 }
 
 /** Dearer ones first; the id decides between equals, so that the order is always the same. */
-export function compareFees(a: PooledTransaction, b: PooledTransaction): number {
+export function compareFees(a: Priced, b: Priced): number {
   if (a.transaction.feeGrains !== b.transaction.feeGrains)
     return a.transaction.feeGrains > b.transaction.feeGrains ? -1 : 1;
   return a.id < b.id ? -1 : 1;

@@ -1,5 +1,5 @@
 import { LedgerError } from './errors.ts';
-import { compareFees, FeeOrder, type Head } from './fee-order.ts';
+import { compareFees, FeeOrder } from './fee-order.ts';
 import { formatAcorns } from './grains.ts';
 import type { AccountId, TransactionId } from './ids.ts';
 import { accountOf, type StateReader } from './state/draft.ts';
@@ -37,6 +37,14 @@ interface Queue {
   readonly waiting: Map<number, PooledTransaction>;
   /** A transaction that a block builder could not take: nothing of this account goes on before it is gone. */
   stuckOn: TransactionId | undefined;
+}
+
+/** Where an account has got to. */
+interface Head {
+  readonly waiting: ReadonlyMap<number, PooledTransaction>;
+  readonly pooled: PooledTransaction;
+  /** Whether it is known to be the next by the state that is built upon. */
+  readonly isNext: boolean;
 }
 
 interface Victim {
