@@ -7,7 +7,7 @@ import {
   HEADER_BYTES,
   txRootOf,
 } from '../../../ledger/block.ts';
-import { commitInSteps, type PageChanges, type PageReader } from '../../../ledger/commitment/commitment.ts';
+import { commitInSteps } from '../../../ledger/commitment/commitment.ts';
 import type { Boundary } from '../../../ledger/consensus/trust-chain.ts';
 import type { Certificate } from '../../../ledger/consensus/votes.ts';
 import { demand, invariant, LedgerError } from '../../../ledger/errors.ts';
@@ -22,7 +22,7 @@ import {
   type TracedEvent,
 } from '../../../ledger/state/apply.ts';
 import type { ChainRules } from '../../../ledger/state/context.ts';
-import { readerOver, type StateReader } from '../../../ledger/state/draft.ts';
+import type { StateReader } from '../../../ledger/state/draft.ts';
 import { committeeOf, epochOf } from '../../../ledger/state/epoch-turn.ts';
 import { encodeTransaction } from '../../../ledger/transaction.ts';
 import { Breather, inSteps } from '../../breather.ts';
@@ -33,25 +33,17 @@ import { ledgerLocation, openError } from '../store/ledger-database.ts';
 import { IndexBatch } from '../store/ledger-index.ts';
 import { LedgerStore } from '../store/ledger-store.ts';
 import { StagedState } from '../store/staged-state.ts';
+import { Overlays } from './overlays.ts';
 
 /**
  * The chain as this node knows it: the final state in the store, and executed blocks that are not final as overlays in
  * memory. Calls come one after another from the consensus driver; only reads may interleave.
  */
 
-/** Executed blocks kept in memory that are not final; far more than any view window leaves open. */
-const OVERLAYS_MAX = 256;
-/** Of these, so many stay although their views were given up. */
+/** Executed blocks that stay in memory although their views were given up. */
 const OVERLAYS_KEPT = 32;
 /** Waiting transactions looked at to tell whether there is work. */
 const TRIED_MAX = 32;
-
-interface Overlay {
-  readonly id: BlockId;
-  readonly block: Block;
-  readonly outcome: BlockOutcome;
-  readonly pages: PageChanges;
-}
 
 /** A block that became final. */
 export interface FinalBlock {
@@ -72,12 +64,13 @@ export class Chain {
   readonly genesis: Genesis;
   readonly rules: ChainRules;
   readonly store: LedgerStore;
-  readonly #overlays = new Map<BlockId, Overlay>();
+  readonly #overlays: Overlays;
   readonly signatures: Signatures;
 
   private constructor(genesis: Genesis, store: LedgerStore, pool: VerifyPool) {
     this.genesis = genesis;
     this.store = store;
+    this.#overlays = new Overlays(store);
     this.signatures = new Signatures(pool);
     this.rules = {
       chainId: chainIdOf(genesis),
@@ -145,34 +138,13 @@ export class Chain {
 
   /** Executed blocks that are neither final nor abandoned yet. */
   pending(): readonly Block[] {
-    return [...this.#overlays.values()].map((overlay) => overlay.block);
+    return this.#overlays.blocks();
   }
 
   /** The state after a block; its overlays shine through to the store as they become final. */
   stateAfter(id: BlockId): StateReader {
     invariant(this.hasState(id), 'the state of a block that was not executed');
-    return readerOver((key) => this.#lookUp(id, key, 'changes', (k) => this.store.row(k)));
-  }
-
-  #pagesAfter(id: BlockId): PageReader {
-    return (path) => this.#lookUp(id, path, 'pages', this.store.page);
-  }
-
-  #lookUp(
-    id: BlockId,
-    key: string,
-    layer: 'changes' | 'pages',
-    below: (key: string) => Uint8Array | undefined,
-  ): Uint8Array | undefined {
-    for (
-      let overlay = this.#overlays.get(id);
-      overlay !== undefined;
-      overlay = this.#overlays.get(overlay.block.header.parentId)
-    ) {
-      const map = layer === 'changes' ? overlay.outcome.changes : overlay.pages;
-      if (map.has(key)) return map.get(key);
-    }
-    return below(key);
+    return this.#overlays.stateAfter(id);
   }
 
   #begin(parentId: BlockId, parent: BlockHeader, timestampMs: number, proposer: NodeId): BlockExecution {
@@ -232,14 +204,16 @@ export class Chain {
       'bad-block',
       'the header names another next committee',
     );
-    const { root, pages } = await inSteps(commitInSteps(this.#pagesAfter(header.parentId), outcome.changes));
+    const { root, pages } = await inSteps(
+      commitInSteps(this.#overlays.pagesAfter(header.parentId), outcome.changes),
+    );
     demand(
       root === header.stateRoot,
       'bad-state-root',
       `execution gives the state root ${root}, the header says ${header.stateRoot}`,
     );
     demand(await signed, 'bad-signature', 'the sender must sign its transaction');
-    this.#keep({ id, block, outcome, pages });
+    this.#overlays.add({ id, block, outcome, pages });
     return id;
   }
 
@@ -276,7 +250,9 @@ export class Chain {
     }
     if (included.length === 0 && !this.periodTurnDue(request.parentId, timestampMs)) return undefined;
     const outcome = execution.finish();
-    const { root, pages } = await inSteps(commitInSteps(this.#pagesAfter(request.parentId), outcome.changes));
+    const { root, pages } = await inSteps(
+      commitInSteps(this.#overlays.pagesAfter(request.parentId), outcome.changes),
+    );
     const block: Block = {
       header: {
         chainId,
@@ -292,7 +268,7 @@ export class Chain {
       },
       transactions: included.map((pooled) => pooled.transaction),
     };
-    this.#keep({ id: blockIdOf(block.header), block, outcome, pages });
+    this.#overlays.add({ id: blockIdOf(block.header), block, outcome, pages });
     return block;
   }
 
@@ -319,11 +295,6 @@ export class Chain {
     return false;
   }
 
-  #keep(overlay: Overlay): void {
-    this.#overlays.set(overlay.id, overlay);
-    invariant(this.#overlays.size <= OVERLAYS_MAX, 'too many blocks are executed and not final');
-  }
-
   /**
    * Makes executed blocks final, oldest first, the first a child of the final block: one durable batch with state,
    * blocks, indexes and certificate. Executed blocks that can never become final are kept as abandoned.
@@ -342,7 +313,7 @@ export class Chain {
       last !== undefined && overlays[0]?.block.header.parentId === this.final.id,
       'final blocks do not extend the chain',
     );
-    const abandoned = this.#abandonedBy(new Set(ids), last);
+    const abandoned = this.#overlays.abandonedBy(last);
     const index = new IndexBatch((key) => this.store.index(key));
     const breather = new Breather();
     for (const { block, outcome } of overlays) {
@@ -400,7 +371,7 @@ export class Chain {
   async release(id: BlockId): Promise<void> {
     const overlay = this.#overlays.get(id);
     if (overlay === undefined || this.#overlays.size <= OVERLAYS_KEPT) return;
-    for (const { block } of this.#overlays.values()) if (block.header.parentId === id) return;
+    if (this.#overlays.isParent(id)) return;
     await this.store.keep(overlay.block);
     this.#overlays.delete(id);
   }
@@ -408,14 +379,6 @@ export class Chain {
   /** A block that was let go of, or abandoned. */
   stored(id: BlockId): Block | undefined {
     return this.store.block(id);
-  }
-
-  /** Overlays that neither become final now nor descend from the new final block. */
-  #abandonedBy(becomeFinal: ReadonlySet<BlockId>, last: Overlay): readonly Overlay[] {
-    const lives = (overlay: Overlay | undefined): boolean =>
-      overlay !== undefined &&
-      (overlay.id === last.id || lives(this.#overlays.get(overlay.block.header.parentId)));
-    return [...this.#overlays.values()].filter((overlay) => !becomeFinal.has(overlay.id) && !lives(overlay));
   }
 }
 

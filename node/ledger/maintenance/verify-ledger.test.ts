@@ -142,14 +142,3 @@ test('a damaged file is named before anything is opened; no ledger and another n
   await assert.rejects(verifyLedger({ dataFolder: whole, genesis: network.genesis }), thrown('data-in-use'));
   await chain.close();
 });
-
-test('a ledger that was made before rows were kept in order gets that order at its next start', async () => {
-  const dataFolder = join(network.folder, 'older');
-  cpSync(whole, dataFolder, { recursive: true });
-  const db = await openUnchecked(ledgerLocation(dataFolder));
-  await db.clear({ gte: 'o/', lt: 'o0' });
-  await db.del('m/ordered');
-  await db.close();
-  await (await Chain.open(dataFolder, network.genesis)).close();
-  assert.deepEqual((await verifyLedger({ dataFolder, genesis: network.genesis })).findings, []);
-});

@@ -25,8 +25,6 @@ export const FINAL_KEY = 'm/final';
 export const CHAIN_KEY = 'm/chain';
 /** Which of the two places of the state is in force. */
 export const PLACE_KEY = 'm/state';
-/** Set once `o/` holds the key of every row. */
-export const ORDERED_KEY = 'm/ordered';
 /** Every body up to this height is pruned. */
 export const PRUNED_KEY = 'm/pruned';
 /** Operations of one batch where much is written that need not be atomic. */

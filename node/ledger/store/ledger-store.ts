@@ -1,27 +1,19 @@
-import type { Block } from '../../../ledger/block.ts';
 import {
+  type Block,
   type BlockHeader,
-  blockIdOf,
   decodeBlock,
   decodeHeader,
-  encodeBlock,
-  genesisHeader,
   HEADER_BYTES,
 } from '../../../ledger/block.ts';
 import { textOf, utf8 } from '../../../ledger/bytes.ts';
-import {
-  commit,
-  type PageChanges,
-  type PageReader,
-  storedRoot,
-} from '../../../ledger/commitment/commitment.ts';
+import { type PageChanges, type PageReader, storedRoot } from '../../../ledger/commitment/commitment.ts';
 import { type Boundary, decodeBoundary, encodeBoundary } from '../../../ledger/consensus/trust-chain.ts';
 import { chainIdOf, type Genesis } from '../../../ledger/genesis.ts';
 import type { BlockId, ChainId } from '../../../ledger/ids.ts';
 import { readerOver, type StateChanges, type StateReader } from '../../../ledger/state/draft.ts';
-import { genesisChanges } from '../../../ledger/state/genesis-state.ts';
 import { Breather } from '../../breather.ts';
 import { NodeError } from '../../errors.ts';
+import { addBlock, addChanges, merged } from './batch-parts.ts';
 import { decodeFinal, encodeFinal, type FinalRecord } from './final-record.ts';
 import { HeightMark } from './height-mark.ts';
 import {
@@ -30,10 +22,8 @@ import {
   type Database,
   damagedLedger,
   FINAL_KEY,
-  flush,
   jsonBytes,
   ledgerLocation,
-  ORDERED_KEY,
   openDatabase,
   openError,
   PLACE_KEY,
@@ -42,15 +32,14 @@ import {
   readJson,
   readText,
   rowsAt,
-  STRETCH,
   type StatePlace,
   type StateView,
   sortable,
-  under,
   write,
 } from './ledger-database.ts';
 import { RecentValues } from './recent-values.ts';
 import { orderKey } from './state-tree.ts';
+import { writeGenesis } from './write-genesis.ts';
 
 /** The ledger on disk: one atomic synced batch a commit. */
 
@@ -127,7 +116,6 @@ export class LedgerStore {
       if (final.height < height)
         throw damaged(`it ends at block ${final.height}, and block ${height} was final here before`);
       const place = readText<StatePlace>(db.getSync(PLACE_KEY)) ?? '';
-      if (db.getSync(ORDERED_KEY) === undefined) await orderRows(db, place);
       mark = new HeightMark(location);
       mark.write(final.height);
       const store = new LedgerStore(db, mark, place, final);
@@ -363,71 +351,4 @@ export class LedgerStore {
     await this.database.close();
     this.#mark.close();
   }
-}
-
-/** Changes one after another as one: of what changes again and again only the last is written. */
-function merged<T>(changes: readonly ReadonlyMap<string, T>[]): ReadonlyMap<string, T> {
-  const [first] = changes;
-  return changes.length === 1 && first !== undefined ? first : new Map(changes.flatMap((map) => [...map]));
-}
-
-async function addChanges(
-  batch: Batch,
-  prefix: string,
-  changes: Iterable<readonly [key: string, value: Uint8Array | undefined]>,
-  breather: Breather,
-): Promise<void> {
-  for (const [key, value] of changes) {
-    if (breather.due) await breather.breathe();
-    if (value === undefined) batch.del(prefix + key);
-    else batch.put(prefix + key, value);
-  }
-}
-
-function addBlock(batch: Batch, block: Block, final: boolean): void {
-  const id = blockIdOf(block.header);
-  const height = sortable(block.header.height);
-  batch.put(`b/${id}`, encodeBlock(block));
-  batch.put(`k/${height}/${id}`, new Uint8Array(0));
-  if (final) batch.put(`h/${height}`, utf8(id));
-}
-
-async function writeGenesis(db: Database, genesis: Genesis): Promise<void> {
-  const changes = genesisChanges(genesis);
-  const { root, pages } = commit(() => undefined, changes);
-  const header = genesisHeader(genesis, root);
-  const batch = db.batch();
-  const breather = new Breather();
-  await addChanges(batch, rowsAt(''), changes, breather);
-  await addChanges(batch, pagesAt(''), pages, breather);
-  for (const key of changes.keys()) batch.put(orderKey('', key), utf8(key));
-  batch.put(ORDERED_KEY, new Uint8Array(0));
-  addBlock(batch, { header, transactions: [] }, true);
-  const final: FinalRecord = {
-    id: blockIdOf(header),
-    height: 0,
-    epoch: 0,
-    view: 0,
-    timestampMs: header.timestampMs,
-    certificate: undefined,
-  };
-  batch.put(FINAL_KEY, encodeFinal(final));
-  batch.put(CHAIN_KEY, utf8(chainIdOf(genesis)));
-  await write(db, batch, { sync: true });
-}
-
-/** Fills `o/` of a ledger that was made before there was one. */
-async function orderRows(db: Database, place: StatePlace): Promise<void> {
-  const prefix = rowsAt(place);
-  let batch = db.batch();
-  for await (const row of db.keys(under(prefix))) {
-    const key = row.slice(prefix.length);
-    batch.put(orderKey(place, key), utf8(key));
-    if (batch.length < STRETCH) continue;
-    await write(db, batch);
-    batch = db.batch();
-  }
-  await write(db, batch);
-  await flush(db);
-  await write(db, db.batch().put(ORDERED_KEY, new Uint8Array(0)), { sync: true });
 }
