@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Consensus } from '../../ledger/consensus/consensus.ts';
-import type { Mutation } from './simulated-node.ts';
+import type { Mutation } from './node-surroundings.ts';
 import { simulate } from './world.ts';
 
 /**

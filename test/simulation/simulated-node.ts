@@ -1,54 +1,21 @@
-import { Committee } from '../../ledger/consensus/committee.ts';
 import type { Consensus } from '../../ledger/consensus/consensus.ts';
 import type { ConsensusEvent, Effect } from '../../ledger/consensus/events.ts';
 import type { ConsensusMessage } from '../../ledger/consensus/messages.ts';
-import type { Certificate } from '../../ledger/consensus/votes.ts';
 import type { BlockId, NodeId } from '../../ledger/ids.ts';
-import type { Agenda } from './agenda.ts';
 import type { ByzantineNode } from './byzantine.ts';
 import { NodeClock } from './clock.ts';
 import type { Mortal } from './harm.ts';
-import type { Keys } from './keys.ts';
-import type { Links } from './links.ts';
-import { CONVICTION, type ModelChain } from './model-chain.ts';
-import type { Observer } from './observer.ts';
-import type { Dice, Shape } from './shape.ts';
+import { CONVICTION } from './model-chain.ts';
+import type { NodeSurroundings, SimulatedPeer } from './node-surroundings.ts';
+import type { Shape } from './shape.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { SimulatedLedger } from './simulated-ledger.ts';
 
 /** A node of the model: the real consensus, with a disk that forgets what was not synced, blocks that come late, and a clock. */
 
 const SLOTS_MAX = 4_000;
 /** Syncs slower than a retry: who dies in one must not have repeated what was not on disk. */
 const SLOW_SYNC_MS = 1_000;
-
-/** Switches that the mutants turn: each breaks one rule of the harness that real nodes keep. */
-export interface Mutation {
-  readonly sendBeforeSync?: boolean;
-  readonly forgetVotesAtRestart?: boolean;
-  readonly ignoreAbstention?: boolean;
-  readonly noBoundaryReply?: boolean;
-}
-
-/** What a node lives in. */
-export interface NodeSurroundings {
-  readonly chain: ModelChain;
-  readonly keys: Keys;
-  readonly agenda: Agenda;
-  readonly dice: Dice;
-  readonly shape: Shape;
-  readonly observer: Observer;
-  readonly links: Links<ConsensusMessage>;
-  readonly ids: readonly NodeId[];
-  readonly byzantine: ReadonlySet<NodeId>;
-  readonly nodes: Map<NodeId, SimulatedNode>;
-  /** The node that `from` reaches under an id: there may be two. */
-  reach(from: NodeId, id: NodeId): SimulatedNode | undefined;
-  /** What became final: the certificate that ended an epoch, as a message, and the committees. */
-  readonly boundaries: Map<number, ConsensusMessage>;
-  readonly committees: Map<number, Committee>;
-  readonly mutation: Mutation;
-  readonly consensus: typeof Consensus;
-}
 
 /** One of two nodes with the same key. */
 export interface Twin {
@@ -57,7 +24,7 @@ export interface Twin {
   readonly blocks: Set<BlockId>;
 }
 
-export class SimulatedNode implements Mortal {
+export class SimulatedNode implements Mortal, SimulatedPeer {
   readonly #world: NodeSurroundings;
   readonly id: NodeId;
   readonly disk: SimulatedDisk;
@@ -72,9 +39,7 @@ export class SimulatedNode implements Mortal {
   /** The nodes that hear this one and are heard: not all, for one of two with the same key. */
   readonly #half: ReadonlySet<NodeId> | undefined;
   consensus!: Consensus;
-  /** Blocks that it could give to others. */
-  readonly has: Set<BlockId>;
-  readonly pool = new Set<number>();
+  readonly #ledger: SimulatedLedger;
   #wakeMs = Number.POSITIVE_INFINITY;
   #workReported: boolean | undefined;
 
@@ -85,10 +50,11 @@ export class SimulatedNode implements Mortal {
   ) {
     this.id = id;
     this.#world = world;
-    this.has = twin?.blocks ?? new Set([this.#world.chain.genesisId]);
     this.#half = twin?.half;
     this.#misbehaviour = misbehaviour;
     this.disk = new SimulatedDisk(world.chain.genesisId, world.dice.disk);
+    const blocks = twin?.blocks ?? new Set([world.chain.genesisId]);
+    this.#ledger = new SimulatedLedger(world, this.disk, blocks);
     this.clock = new NodeClock(world.agenda);
     this.start();
   }
@@ -168,7 +134,7 @@ export class SimulatedNode implements Mortal {
   restart(): void {
     this.up = true;
     this.#asleepUntilMs = 0;
-    this.pool.clear();
+    this.#ledger.forgetWaiting();
     this.#world.observer.count('restarts');
     this.start();
   }
@@ -181,8 +147,7 @@ export class SimulatedNode implements Mortal {
   }
 
   submit(transaction: number): void {
-    if (!this.up || this.pool.has(transaction) || this.disk.transactions.has(transaction)) return;
-    this.pool.add(transaction);
+    if (!this.up || !this.#ledger.take(transaction)) return;
     for (const other of this.#world.ids)
       if (other !== this.id) {
         if (this.#world.links.reaches(this.id, other) && !this.#world.links.loses())
@@ -193,33 +158,13 @@ export class SimulatedNode implements Mortal {
     this.give({ kind: 'tick' });
   }
 
-  /** Transactions of unfinal ancestors of a block. */
-  #pending(id: BlockId): Set<number> {
-    const included = new Set<number>();
-    for (let at = id; at !== this.disk.final.id; ) {
-      const model = this.#world.chain.get(at);
-      if (model.block.header.height <= this.disk.final.height) break;
-      for (const transaction of model.transactions) included.add(transaction);
-      at = model.block.header.parentId;
-    }
-    return included;
-  }
-
-  #includable(parentId: BlockId): number[] {
-    if (this.pool.size === 0) return [];
-    const included = this.#pending(parentId);
-    return [...this.pool].filter(
-      (transaction) => !included.has(transaction) && !this.disk.transactions.has(transaction),
-    );
-  }
-
   give(event: ConsensusEvent): void {
     if (!this.up || this.#world.observer.violation !== undefined) return;
     if (this.#asleep)
       return this.#later(this.#asleepUntilMs - this.#world.agenda.nowMs, () => this.give(event));
     this.#carryOut(this.consensus.step(event, this.clock.nowMs));
     if (this.consensus.openViews > SLOTS_MAX) this.#world.observer.violate('open views without bound');
-    const work = this.#includable(this.consensus.tipId).length > 0;
+    const work = this.#ledger.includable(this.consensus.tipId).length > 0;
     if (work !== this.#workReported) {
       this.#workReported = work;
       return this.give({ kind: 'work', work });
@@ -263,7 +208,7 @@ export class SimulatedNode implements Mortal {
           this.#fetch(effect.blockId, effect.from);
           break;
         case 'commit':
-          this.#commit(effect.position.blockId, effect.certificate);
+          this.#ledger.commit(effect.position.blockId, effect.certificate);
           break;
         case 'release':
           this.#world.observer.count('blocks let go');
@@ -292,7 +237,10 @@ export class SimulatedNode implements Mortal {
     }
   }
 
-  /** Whether it answers those who ask for blocks. */
+  get blocks(): Set<BlockId> {
+    return this.#ledger.blocks;
+  }
+
   get serves(): boolean {
     return this.up && !this.#asleep;
   }
@@ -345,82 +293,36 @@ export class SimulatedNode implements Mortal {
   }
 
   #build(view: number, parentId: BlockId): void {
-    const transactions = this.#includable(parentId).slice(0, 20);
-    if (transactions.length === 0) return this.give({ kind: 'built', view, built: undefined });
     const { epoch } = this.consensus.committee;
-    const id = this.#world.chain.add(
-      parentId,
-      { proposer: this.id, epoch, view, nowMs: this.clock.nowMs },
-      transactions,
-    );
-    this.has.add(id);
+    const at = { proposer: this.id, epoch, view, nowMs: this.clock.nowMs };
+    const id = this.#ledger.build(parentId, at);
+    if (id === undefined) return this.give({ kind: 'built', view, built: undefined });
     const { block, nextSeats } = this.#world.chain.get(id);
     this.give({ kind: 'built', view, built: { block, transactionIds: [], nextSeats } });
   }
 
   /** Gets a block and its ancestors from peers that have them, then executes: known transactions may not come again. */
   #fetch(id: BlockId, from: readonly NodeId[]): void {
-    const missing: BlockId[] = [];
-    for (let at = id; !this.has.has(at); at = this.#world.chain.header(at).parentId) missing.push(at);
+    const missing = this.#ledger.missing(id);
     const sources = [...from, ...this.#world.ids].filter(
       (peer) =>
         peer !== this.id &&
         this.#world.nodes.get(peer)?.serves === true &&
         this.#world.links.reaches(peer, this.id) &&
         this.#world.links.reaches(this.id, peer) &&
-        missing.every((one) => this.#world.nodes.get(peer)?.has.has(one)),
+        missing.every((one) => this.#world.nodes.get(peer)?.blocks.has(one)),
     );
     if (missing.length > 0 && (sources.length === 0 || this.#world.links.loses())) {
       this.#later(300, () => this.consensus.awaits(id) && this.#fetch(id, from));
       return;
     }
     this.#later(missing.length > 0 ? 2 * this.#world.links.delayMs() : 1, () => {
-      for (const one of missing) this.has.add(one);
-      const valid = this.#isValid(id);
+      for (const one of missing) this.#ledger.blocks.add(one);
+      const valid = this.#ledger.isValid(id);
       if (!valid) this.#world.observer.count('invalid blocks refused');
       const { block, nextSeats } = this.#world.chain.get(id);
       const executed = valid ? { header: block.header, nextSeats } : undefined;
       this.give({ kind: 'verdict', blockId: id, executed });
     });
-  }
-
-  /** A block is valid when it and its unfinal ancestors are. */
-  #isValid(id: BlockId): boolean {
-    const { fits, transactions, block } = this.#world.chain.get(id);
-    if (id === this.disk.final.id) return true;
-    if (block.header.height <= this.disk.final.height)
-      return this.#world.observer.finalByHeight.get(block.header.height) === id;
-    const before = this.#pending(block.header.parentId);
-    const repeated = transactions.some(
-      (transaction) => before.has(transaction) || this.disk.transactions.has(transaction),
-    );
-    return fits && !repeated && this.#isValid(block.header.parentId);
-  }
-
-  #commit(id: BlockId, certificate: Certificate): void {
-    const path: BlockId[] = [];
-    for (let at = id; at !== this.disk.final.id; ) {
-      const header = this.#world.chain.header(at);
-      if (header.height <= this.disk.final.height)
-        return this.#world.observer.violate('a final block does not extend the final chain');
-      path.unshift(at);
-      at = header.parentId;
-    }
-    const { chain, observer, boundaries, committees } = this.#world;
-    for (const one of path) {
-      observer.final(chain, one, this.disk.transactions);
-      for (const transaction of chain.get(one).transactions) {
-        this.pool.delete(transaction);
-        if (transaction >= CONVICTION) observer.count('convictions');
-      }
-    }
-    const { block, nextSeats, after } = chain.get(id);
-    const { epoch, view } = certificate;
-    if (nextSeats !== undefined) {
-      boundaries.set(epoch, { kind: 'certificate', certificate });
-      committees.set(after.epoch, new Committee(chain.chainId, after.epoch, nextSeats));
-    }
-    const { height, timestampMs } = block.header;
-    this.disk.commit({ epoch, view, height, id, timestampMs, certificate });
   }
 }

@@ -11,9 +11,10 @@ import { MOCK_KEYS } from './keys.ts';
 import { Links } from './links.ts';
 import { ModelChain } from './model-chain.ts';
 import { MODEL_CHAIN, seatsOf } from './model-committee.ts';
+import type { Mutation, NodeSurroundings } from './node-surroundings.ts';
 import { Observer } from './observer.ts';
 import { diceOf, type Fault, shapeOf } from './shape.ts';
-import { type Mutation, type NodeSurroundings, SimulatedNode } from './simulated-node.ts';
+import { SimulatedNode } from './simulated-node.ts';
 
 /**
  * One simulated network: the real consensus on virtual time, links, disks and faults, with signatures modelled as
@@ -96,7 +97,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     acknowledged: () => observer.acknowledged.values().next().value,
     post: (from, to, message) => links.post(from, to, message),
     count: (name) => observer.count(name),
-    holds: (node, block) => void nodes.get(node)?.has.add(block),
+    holds: (node, block) => void nodes.get(node)?.blocks.add(block),
   };
   for (const [i, id] of ids.entries()) {
     if (byzantine.has(id) && shape.twins) {
