@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import type { Batch, Database } from '../../../node/ledger/store/ledger-database.ts';
 import type { Observer } from '../observer.ts';
-import type { RandomStream } from '../random.ts';
+import { RandomStream } from '../random.ts';
 import { cutPower } from './power-cut.ts';
 
 /**
@@ -84,7 +84,9 @@ export class FaultyDatabase {
 
   /** The node is dead; when it resolves, its database is closed and holds what the disk kept of it. */
   async crash(): Promise<void> {
-    const { dice, observer, location } = this.#options;
+    const { observer, location } = this.#options;
+    // Of its own: several die at once, and which one is closed first is up to the machine.
+    const dice = new RandomStream(this.#options.dice.whole(0, 0x7fff_ffff), 'power');
     const underWay = [...this.#underWay];
     this.#underWay.clear();
     if (underWay.length > 0) observer.count('commits cut off');
