@@ -1,11 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import type { ChainId, NodeId } from '../../ledger/ids.ts';
-import { BulkPool, CONNECTIONS_MAX } from './bulk-pool.ts';
+import { BulkLinks } from './bulk-links.ts';
 import { within } from './deadline.ts';
 import { type Dialled, Dialler } from './dialler.ts';
 import { Directory, type RecordStore } from './directory.ts';
-import { placeFor } from './fair-share.ts';
 import {
   answerHello,
   type Caller,
@@ -20,6 +19,7 @@ import { BODY_BYTES_MAX, type Gate, type Handler, Link } from './link.ts';
 import { NetworkError } from './network-error.ts';
 import { RECORD_BYTES_MAX, RECORDS_MAX } from './node-record.ts';
 import { PeerLinks, type PeerListener } from './peer-links.ts';
+import { PLACES_MAX, Places } from './places.ts';
 import { RecordGossip } from './record-gossip.ts';
 import { Seeds } from './seeds.ts';
 import { ADDRESS_BYTES_MAX, CHALLENGE_BYTES, type Identity, type Rival, SIGNED_BYTES } from './session.ts';
@@ -30,12 +30,6 @@ import { rivalAt, type TwinSighting, Twins } from './twins.ts';
 
 /** Links to other nodes: one connection a peer for small requests and gossip, a small pool a peer for bulk. */
 
-const PEERS_MAX = 64;
-/** Of these, places that strangers cannot take. */
-const PREFERRED_PLACES = 16;
-const BULK_INBOUND_MAX = 128;
-const BULK_PREFERRED_PLACES = 32;
-const BULK_POOLS_MAX = 256;
 /** Answers that were not yet sent, of all connections; beyond, strangers are asked to come back. */
 const UNSENT_BYTES_MAX = 256 * 1_048_576;
 const REQUEST_MS = 10_000;
@@ -76,9 +70,11 @@ export class Network {
   readonly #self: Identity;
   readonly #directory: Directory;
   readonly #handlers = new Map<number, Handler>();
-  readonly #pools = new Map<NodeId, BulkPool>();
-  readonly #inboundBulk = new Set<Link>();
   readonly #links: PeerLinks;
+  readonly #bulk = new BulkLinks(async (peer, onClose) =>
+    this.#link(await this.#dialPeer(peer, 'bulk'), true, 'bulk', onClose),
+  );
+  readonly #places: Places;
   readonly #twins: Twins;
   readonly #seeds: Seeds;
   readonly #dialler: Dialler;
@@ -88,10 +84,9 @@ export class Network {
   readonly #logger: Logger;
   #door: Door | undefined;
   #gate: Gate = () => undefined;
-  #prefers: (peer: NodeId) => boolean = () => false;
   readonly #roomFor = (link: Link): boolean =>
-    this.#prefers(link.peer) ||
-    [...this.#links.all(), ...this.#inboundBulk].reduce((sum, { unsentBytes }) => sum + unsentBytes, 0) <
+    this.#places.prefers(link.peer) ||
+    [...this.#links.all(), ...this.#bulk.inbound].reduce((sum, { unsentBytes }) => sum + unsentBytes, 0) <
       UNSENT_BYTES_MAX;
   readonly #gated: Gate = (link, kind, body) => this.#gate(link, kind, body);
 
@@ -125,6 +120,11 @@ export class Network {
       onFailed: (address, { message }) =>
         logger.debug({ address, reason: message }, 'a node was not reached'),
     });
+    this.#places = new Places({
+      links: this.#links,
+      bulk: this.#bulk,
+      isSeed: (peer) => this.#seeds.has(peer),
+    });
     const gossip = new RecordGossip({
       directory: this.#directory,
       signal,
@@ -146,7 +146,7 @@ export class Network {
     network.#door = await transport.listen({
       host,
       port,
-      connectionsMax: PEERS_MAX + BULK_INBOUND_MAX,
+      connectionsMax: PLACES_MAX,
       welcome: (channel) => network.#welcome(channel),
     });
     for (const seed of seeds) void network.#seeds.keep(seed);
@@ -163,15 +163,18 @@ export class Network {
   }
 
   peers(): readonly PeerInfo[] {
-    return this.#links.all().map((link) => ({
-      nodeId: link.peer,
-      address: link.address,
-      direction: link.outbound ? 'outbound' : 'inbound',
-      connectedMs: link.connectedMs,
-      bytesIn: link.bytesIn + (this.#pools.get(link.peer)?.bytesIn ?? 0),
-      bytesOut: link.bytesOut + (this.#pools.get(link.peer)?.bytesOut ?? 0),
-      roundTripMs: link.roundTripMs,
-    }));
+    return this.#links.all().map((link) => {
+      const bulk = this.#bulk.bytes(link.peer);
+      return {
+        nodeId: link.peer,
+        address: link.address,
+        direction: link.outbound ? 'outbound' : 'inbound',
+        connectedMs: link.connectedMs,
+        bytesIn: link.bytesIn + bulk.in,
+        bytesOut: link.bytesOut + bulk.out,
+        roundTripMs: link.roundTripMs,
+      };
+    });
   }
 
   connected(nodeId: NodeId): boolean {
@@ -204,7 +207,7 @@ export class Network {
 
   /** Sets whom to keep a place for: members of the committee, nodes with a claimed TPM. */
   preferBy(prefers: (peer: NodeId) => boolean): void {
-    this.#prefers = prefers;
+    this.#places.preferBy(prefers);
   }
 
   /** Sets who may use which kind of message; everybody may use all without. Holds for open links too. */
@@ -238,7 +241,7 @@ export class Network {
     const deadlineMs = options.deadlineMs ?? REQUEST_MS;
     // A node that says no address of its own cannot be dialled: the link that it opened carries its transfers too.
     if (options.bulk === true && this.#dialable(peer).length > 0)
-      return this.#poolOf(peer).request(kind, body, deadlineMs);
+      return this.#bulk.poolOf(peer).request(kind, body, deadlineMs);
     const endMs = performance.now() + deadlineMs;
     const link = this.#links.open(peer) ?? (await within(deadlineMs, this.#linkTo(peer)));
     return link.request(kind, body, Math.max(1, endMs - performance.now()));
@@ -249,14 +252,7 @@ export class Network {
     this.#shunned.add(peer, performance.now());
     this.#logger.warn({ peer, reason }, 'a node misbehaves and is shunned for a while');
     this.#links.close(peer);
-    this.#endBulk(peer);
-  }
-
-  #endBulk(peer: NodeId, session?: string): void {
-    this.#pools.get(peer)?.close();
-    this.#pools.delete(peer);
-    for (const link of this.#inboundBulk)
-      if (link.peer === peer && (session === undefined || link.session === session)) link.close();
+    this.#bulk.end(peer);
   }
 
   /** Whether nothing is heard of a peer for a while because it misbehaved. */
@@ -267,8 +263,7 @@ export class Network {
   async close(): Promise<void> {
     this.#abort.abort();
     this.#links.close();
-    for (const link of this.#inboundBulk) link.close();
-    for (const pool of this.#pools.values()) pool.close();
+    this.#bulk.close();
     this.#directory.close();
     await this.#door?.close();
   }
@@ -284,10 +279,8 @@ export class Network {
       if (place === undefined) return void channel.stream.destroy();
       if (place !== 'free') place.close();
       if (purpose === 'link') return void this.#adopt({ channel, peer, session }, false);
-      const link = this.#link({ channel, peer, session }, false, 'bulk', (closed) =>
-        this.#inboundBulk.delete(closed),
-      );
-      this.#inboundBulk.add(link);
+      const link = this.#link({ channel, peer, session }, false, 'bulk', (closed) => this.#bulk.lost(closed));
+      this.#bulk.cameIn(link);
     } catch (error) {
       if (error instanceof TwinMet) this.#metTwin(error);
       this.#logger.debug(
@@ -315,7 +308,7 @@ export class Network {
     const rival = await rivalAt(link, this.#self.chainId, challenge);
     if (rival !== 'silent') return rival;
     this.#links.end(link);
-    this.#endBulk(peer, link.session);
+    this.#bulk.end(peer, link.session);
     return undefined;
   }
 
@@ -323,24 +316,8 @@ export class Network {
     this.#twins.met(refused, address);
   }
 
-  /** Whether a peer may come in: to a free place, or to that of a connection which gives way. */
   #placeFor(peer: NodeId, purpose: Purpose, address: string): 'free' | Link | undefined {
-    if (this.isShunned(peer)) return undefined;
-    const newcomer = { address, preferred: this.#prefers(peer) };
-    if (purpose === 'link') {
-      if (this.#links.has(peer)) return 'free';
-      const held = this.#links.all();
-      const strangers = held.filter(
-        (link) => !link.outbound && !this.#seeds.has(link.peer) && !this.#prefers(link.peer),
-      );
-      return placeFor(newcomer, PEERS_MAX - held.length, PREFERRED_PLACES, strangers);
-    }
-    const held = [...this.#inboundBulk];
-    // An honest peer has no more but when it restarted, and then it has left the first behind.
-    const own = held.filter((link) => link.peer === peer);
-    if (own.length >= CONNECTIONS_MAX) return own[0];
-    const strangers = held.filter((link) => !link.busy && !this.#prefers(link.peer));
-    return placeFor(newcomer, BULK_INBOUND_MAX - held.length, BULK_PREFERRED_PLACES, strangers);
+    return this.isShunned(peer) ? undefined : this.#places.inbound(peer, purpose, address);
   }
 
   #link(
@@ -386,22 +363,12 @@ export class Network {
     if (open !== undefined) return open;
     const attempt = this.#dialPeer(peer, 'link')
       .then((dialled) => {
-        const places = PEERS_MAX - (this.#prefers(peer) ? 0 : PREFERRED_PLACES);
-        if (this.#links.size >= places && !this.#links.has(peer)) this.#makeRoom();
+        this.#places.makeRoomFor(peer);
         return this.#adopt(dialled, true);
       })
       .finally(() => this.#dialing.delete(peer));
     this.#dialing.set(peer, attempt);
     return attempt;
-  }
-
-  /** Gives up the link that was idle longest, but none to a seed. */
-  #makeRoom(): void {
-    const idle = this.#links
-      .all()
-      .filter((link) => !link.busy && !this.#seeds.has(link.peer))
-      .reduce<Link | undefined>((a, b) => (a === undefined || b.usedMs < a.usedMs ? b : a), undefined);
-    idle?.close();
   }
 
   /** Addresses of a peer: those that it signed for, and the one where it was reached. */
@@ -423,19 +390,5 @@ export class Network {
     if (rival === undefined) return dialled;
     channel.stream.destroy();
     throw new NetworkError('refused', 'another node with the same key is linked and lives');
-  }
-
-  #poolOf(peer: NodeId): BulkPool {
-    const existing = this.#pools.get(peer);
-    if (existing !== undefined) return existing;
-    if (this.#pools.size >= BULK_POOLS_MAX)
-      for (const [nodeId, { unused }] of this.#pools) if (unused) this.#pools.delete(nodeId);
-    if (this.#pools.size >= BULK_POOLS_MAX)
-      throw new NetworkError('overloaded', 'transfers with too many nodes are under way');
-    const pool = new BulkPool(async (onClose) =>
-      this.#link(await this.#dialPeer(peer, 'bulk'), true, 'bulk', onClose),
-    );
-    this.#pools.set(peer, pool);
-    return pool;
   }
 }
