@@ -9,7 +9,7 @@ import type { Network } from '../../network/network.ts';
  */
 
 /** Nobody votes for so long after it was refused because of another: whoever still refuses it is dialled again before. */
-const TWIN_MS = 15_000;
+const TWIN_MS = 12_000;
 
 export interface OwnKeyOptions {
   readonly network: Pick<Network, 'onPeer' | 'onTwin' | 'connected' | 'peers'>;
