@@ -59,7 +59,7 @@ export async function alertsOf(node: BlocktreeNode): Promise<readonly AlertJson[
       'Set ledger.snapshot-behind to another number than 0 in blocktree.toml and restart the node, or stop it and bring the blocks with "blocktree ledger import FILE".',
     );
   }
-  if (network.peers().length === 0) {
+  if (network.peers().length === 0 && twin?.refused !== true) {
     add(
       'no-peers',
       'critical',

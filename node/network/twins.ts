@@ -30,10 +30,10 @@ import {
 /** A node that lives testifies within this; one that lost its power never does. */
 const TESTIFY_MS = 3_000;
 /** Testimonies a second, to all who ask: each is a signature. */
-const TESTIMONIES_PER_SECOND = 10;
-const TESTIMONIES_BURST = 100;
+const TESTIMONIES_PER_SECOND = 50;
+const TESTIMONIES_BURST = 200;
 /** What was drawn and may still come back signed. */
-const DRAWN_MAX = 128;
+const DRAWN_MAX = 256;
 /** A twin that still runs is met again long before. */
 const FRESH_MS = 30_000;
 
