@@ -3,6 +3,7 @@ import {
   appendFileSync,
   copyFileSync,
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -66,6 +67,25 @@ test('a whole database has nothing wrong, nor has a folder without one', async (
   assert(filesOf(/\.ldb$/).length > 1 && filesOf(/^\d+\.log$/).length === 1);
   assert.deepEqual(await checkLevelFiles(whole), []);
   assert.deepEqual(await checkLevelFiles(join(root, 'none')), []);
+});
+
+test('a first start that was killed before LevelDB wrote anything is no damage, and goes on', async () => {
+  const folder = join(root, 'begun');
+  mkdirSync(folder);
+  // As LevelDB leaves it between its first manifest, which names no journal, and the second.
+  const manifest = '957cb9c5220001011a6c6576656c64622e4279746577697365436f6d70617261746f72020003020400';
+  writeFileSync(join(folder, 'MANIFEST-000001'), Buffer.from(manifest, 'hex'));
+  writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-000001\n');
+  writeFileSync(join(folder, '000003.log'), '');
+  assert.deepEqual(await checkLevelFiles(folder), []);
+  const db = new Level<string, string>(folder);
+  await db.put('a', 'b');
+  await db.close();
+  assert.deepEqual(await checkLevelFiles(folder), []);
+  // With something written beside it, that manifest is not the one that was in force.
+  const current = readFileSync(join(folder, 'CURRENT'), 'latin1').trim();
+  writeFileSync(join(folder, current), Buffer.from(manifest, 'hex'));
+  assert((await checkLevelFiles(folder)).length > 0);
 });
 
 test('every file that is missing is named', async () => {

@@ -56,6 +56,8 @@ export async function checkLevelFiles(
   }
   add(current, manifest.records.length === 0 ? 'it holds nothing' : manifest.damage);
 
+  if (live.journal === 0 && (await isBlank(folder, names))) return damages;
+
   const number = (name: string): number => Number(/^(\d+)\./.exec(name)?.[1] ?? -1);
   const journals = names
     .filter((name) => name.endsWith('.log') && number(name) >= live.journal)
@@ -86,6 +88,13 @@ export async function checkLevelFiles(
     onRead(doneBytes, totalBytes);
   }
   return damages;
+}
+
+/** Whether nothing was ever written: a first start that was cut off between the first manifest, which knows no journal, and the next. */
+async function isBlank(folder: string, names: readonly string[]): Promise<boolean> {
+  for (const name of names)
+    if (/\.(ldb|sst|log)$/.test(name) && (await stat(join(folder, name))).size > 0) return false;
+  return true;
 }
 
 /** The first `size` bytes of a file, or as many as it has. */
