@@ -1,5 +1,7 @@
 /** How figures read. */
 
+export { formatBytes as bytes } from '../ledger/bytes.ts';
+
 const GRAINS = 1_000_000_000n;
 
 /** Acorns with as many decimals as matter. */
@@ -24,17 +26,6 @@ export function plainAcorns(grains: string): string {
 
 export function grainsText(grains: string | bigint): string {
   return `${BigInt(grains).toLocaleString('en')} grains`;
-}
-
-export function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1_024 && unit < units.length - 1) {
-    value /= 1_024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
 export function short(id: string): string {

@@ -97,3 +97,15 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export function textOf(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
+
+/** A number of bytes as people read it: two digits at least, from KiB on. */
+export function formatBytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1_024 && unit < units.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+}

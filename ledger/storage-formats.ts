@@ -132,6 +132,9 @@ const revisionFields = {
   addedCollateralGrains: grainsCodec,
 };
 
+export const termsCodec = P.struct(termsFields) as Codec<StorageTerms>;
+export const revisionCodec = P.struct(revisionFields) as Codec<StorageRevision>;
+
 const leafProofCodec = P.struct({ leaf: P.bytes(LEAF_BYTES), path: boundedList(MERKLE_PATH_MAX, hashCodec) });
 const evidenceCodec = tagged({
   receipt: [1, P.struct({ revision: P.U32BE, egressBytes: safeU64, renterSignature: signatureCodec })],
@@ -162,22 +165,20 @@ export const closeCodec = P.struct({
 
 /** What the host's node key signs before a renter opens a contract. */
 export function termsDigest(chainId: ChainId, renter: AccountId, terms: StorageTerms): Uint8Array {
-  const codec = P.struct(termsFields) as Codec<StorageTerms>;
   return signingDigest(
     'terms',
     idBytes(chainId),
     idBytes(renter),
-    encode(codec, pick(terms, termsFields), 'terms'),
+    encode(termsCodec, pick(terms, termsFields), 'terms'),
   );
 }
 
 /** What the host's node key signs before a renter revises a contract. */
 export function revisionDigest(chainId: ChainId, revision: StorageRevision): Uint8Array {
-  const codec = P.struct(revisionFields) as Codec<StorageRevision>;
   return signingDigest(
     'revision',
     idBytes(chainId),
-    encode(codec, pick(revision, revisionFields), 'revision'),
+    encode(revisionCodec, pick(revision, revisionFields), 'revision'),
   );
 }
 

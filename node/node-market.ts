@@ -14,6 +14,7 @@ import { Scheduler } from '../market/scheduler/scheduler.ts';
 import type { Closing } from './closing.ts';
 import type { Settings } from './config/settings.ts';
 import type { Keys } from './keys/keystore.ts';
+import { Listeners } from './listeners.ts';
 import { keepAcquainted } from './market/acquaintance.ts';
 import { hostLink, serveHost } from './market/host-protocol.ts';
 import { LedgerView } from './market/ledger-view.ts';
@@ -27,8 +28,8 @@ const DERIVES_PER_PERIOD = 8;
 
 /** Listeners for what the API streams. */
 export interface MarketFeeds {
-  readonly audit: Set<(audit: AuditRecord) => void>;
-  readonly job: Set<(job: JobRecord) => void>;
+  readonly audit: Listeners<[audit: AuditRecord]>;
+  readonly job: Listeners<[job: JobRecord]>;
 }
 
 export interface MarketParts {
@@ -82,7 +83,7 @@ export async function openMarketParts(
     random: genesis.kind === 'dev' ? () => 0 : Math.random,
   });
   await files.open();
-  const feeds: MarketFeeds = { audit: new Set(), job: new Set() };
+  const feeds: MarketFeeds = { audit: new Listeners(), job: new Listeners() };
   const scheduler = new Scheduler({
     ledger: view,
     wallet,
@@ -96,7 +97,7 @@ export async function openMarketParts(
     periodMs: genesis.parameters.periodMs,
     now: Date.now,
     onAudit: (audit) => {
-      for (const listener of feeds.audit) listener(audit);
+      feeds.audit.tell(audit);
     },
   });
   const queue = new LocalQueue(
@@ -104,7 +105,7 @@ export async function openMarketParts(
     Date.now,
     (record) => {
       if (record.state === 'failed') logger.info({ job: record.id, reason: record.result }, 'a job failed');
-      for (const listener of feeds.job) listener(record);
+      feeds.job.tell(record);
     },
   );
   closing.add(() => queue.close());

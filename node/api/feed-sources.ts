@@ -35,15 +35,13 @@ export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
       if (header !== undefined) feed.emit('block', presentBlock(id, header, undefined, 'final'));
     }),
     network.onPeer((nodeId, state) => feed.emit('peer', { nodeId: nodeAddress(nodeId), state })),
+    feeds.audit.add(({ host, atMs, ...rest }) =>
+      feed.emit('audit', { ...rest, hostNodeId: nodeAddress(host), at: time(atMs) }),
+    ),
+    feeds.job.add(({ id, kind, state, result }) =>
+      feed.emit('job', { id, kind, state, result: result ?? null }),
+    ),
   ];
-  const onAudit: Parameters<typeof feeds.audit.add>[0] = (audit) => {
-    const { host, atMs, ...rest } = audit;
-    feed.emit('audit', { ...rest, hostNodeId: nodeAddress(host), at: time(atMs) });
-  };
-  const onJob: Parameters<typeof feeds.job.add>[0] = ({ id, kind, state, result }) =>
-    feed.emit('job', { id, kind, state, result: result ?? null });
-  feeds.audit.add(onAudit);
-  feeds.job.add(onJob);
   let before = '';
   const timer = setInterval(() => {
     // To know them takes a look at every file.
@@ -63,7 +61,5 @@ export function feedEvents(node: BlocktreeNode, feed: Feed): () => void {
   return () => {
     clearInterval(timer);
     for (const off of offs) off();
-    feeds.audit.delete(onAudit);
-    feeds.job.delete(onJob);
   };
 }

@@ -1,21 +1,13 @@
+import { formatBytes as bytes } from '../../ledger/bytes.ts';
 import { formatAcorns } from '../../ledger/grains.ts';
 
 /** How the command line shows things: tables and bars for people, JSON for programs. */
 
+export { bytes };
+
 export function acorns(grainsText: string): string {
   const amount = BigInt(grainsText);
   return `${amount < 0n ? '-' : ''}${formatAcorns(amount < 0n ? -amount : amount)} acorns`;
-}
-
-export function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1_024 && unit < units.length - 1) {
-    value /= 1_024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
 /** `1 transaction`, `2 transactions`. */

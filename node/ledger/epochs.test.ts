@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { Committee } from '../../ledger/consensus/committee.ts';
 import type { Vote } from '../../ledger/consensus/votes.ts';
 import { sign } from '../../ledger/crypto/secp256k1.ts';
@@ -21,22 +21,7 @@ import { until } from '../../test/support/until.ts';
 import { proveRow } from './chain/light-proofs.ts';
 
 const EPOCH_MS = 1_500;
-const networks: SmallNetwork[] = [];
-const running = new Set<Running>();
-after(async () => {
-  await Promise.all([...running].map((node) => node.stop()));
-  for (const network of networks) network.remove();
-});
 
-async function start(network: SmallNetwork, index: number): Promise<Running> {
-  const node = await network.start(index);
-  running.add(node);
-  return node;
-}
-async function stop(node: Running): Promise<void> {
-  running.delete(node);
-  await node.stop();
-}
 async function ekIdOf(node: Running): Promise<EkId> {
   return (await node.member.tpm.ek()).ekId;
 }
@@ -53,16 +38,16 @@ async function transfer(node: Running): Promise<void> {
   await node.wallet.submit({ kind: 'transfer', to, amountGrains: grains(1), memo: '' });
 }
 
-test('seats become the committee; who slept through epochs catches up; proofs lead from genesis to now', async () => {
+test('seats become the committee; who slept through epochs catches up; proofs lead from genesis to now', async (t) => {
   const network = await SmallNetwork.create(7, 4, 39_600, 10_000, {
     epochMs: EPOCH_MS,
     seatLifetimeMs: 60_000,
   });
-  networks.push(network);
-  const nodes = await Promise.all([0, 1, 2, 3, 4, 5, 6].map((i) => start(network, i)));
+  t.after(() => network.remove());
+  const nodes = await network.startAll();
   const [first, , , , , , sleeper] = nodes as [Running, Running, Running, Running, Running, Running, Running];
   await claimAndSit(network, nodes);
-  await stop(sleeper);
+  await sleeper.stop();
   await until(
     async () => {
       await transfer(first);
@@ -74,7 +59,7 @@ test('seats become the committee; who slept through epochs catches up; proofs le
   for (let i = 0; i < 5; i++) await transfer(first);
   assert.equal(first.ledger.quorum, 5);
 
-  const back = await start(network, 6);
+  const back = await network.start(6);
   await until(() => back.chain.final.id === first.chain.final.id, 20_000, 'the sleeper to catch up');
   assert.equal(back.ledger.epoch, first.ledger.epoch);
   await until(() => back.ledger.franchise === 'voting', 10_000, 'the sleeper to vote in its new committee');
@@ -124,16 +109,15 @@ test('seats become the committee; who slept through epochs catches up; proofs le
       (error) => error instanceof LedgerError && /^bad-/.test(error.code),
       name,
     );
-  await Promise.all([...running].map(stop));
 });
 
-test('a member that signs twice is seen, convicted and out of the committee, and the others go on', async () => {
+test('a member that signs twice is seen, convicted and out of the committee, and the others go on', async (t) => {
   const network = await SmallNetwork.create(5, 4, 39_620, 10_000, {
     epochMs: 3_600_000,
     seatLifetimeMs: 3_600_000,
   });
-  networks.push(network);
-  const nodes = await Promise.all([0, 1, 2, 3, 4].map((i) => start(network, i)));
+  t.after(() => network.remove());
+  const nodes = await network.startAll();
   const [first, culprit] = nodes as [Running, Running];
   await claimAndSit(network, nodes);
   const accused: [Vote, Vote][] = [];
@@ -162,26 +146,24 @@ test('a member that signs twice is seen, convicted and out of the committee, and
   assert.equal(culprit.ledger.isMember, false);
   assert.equal(first.chain.seats.length, 4);
   await transfer(first);
-  await Promise.all([...running].map(stop));
 });
 
-test('a member whose vote log is lost votes no more in the epoch', async () => {
+test('a member whose vote log is lost votes no more in the epoch', async (t) => {
   const network = await SmallNetwork.create(4, 4, 39_640, 10_000, {
     epochMs: EPOCH_MS,
     seatLifetimeMs: 60_000,
   });
-  networks.push(network);
-  const nodes = await Promise.all([0, 1, 2, 3].map((i) => start(network, i)));
+  t.after(() => network.remove());
+  const nodes = await network.startAll();
   const [first, , , unlucky] = nodes as [Running, Running, Running, Running];
   await first.wallet.submit(await network.claim(0));
-  await stop(unlucky);
+  await unlucky.stop();
   rmSync(join(unlucky.member.folder, 'consensus.log'));
-  const back = await start(network, 3);
+  const back = await network.start(3);
   await transfer(first);
   await until(() => back.chain.final.id === first.chain.final.id, 10_000, 'it to follow');
   assert.equal(back.ledger.franchise, 'abstaining');
-  await stop(back);
-  const again = await start(network, 3);
+  await back.stop();
+  const again = await network.start(3);
   assert.equal(again.ledger.franchise, 'abstaining', 'a restart does not make it forget');
-  await Promise.all([...running].map(stop));
 });

@@ -1,36 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { LedgerError } from '../../ledger/errors.ts';
 import { grains } from '../../ledger/grains.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { type Running, SmallNetwork } from '../../test/support/small-network.ts';
 import { until } from '../../test/support/until.ts';
 
-const networks: SmallNetwork[] = [];
-const running = new Set<Running>();
-after(async () => {
-  await Promise.all([...running].map((node) => node.stop()));
-  for (const network of networks) network.remove();
-});
-
-async function create(count: number, seats: number, port: number): Promise<SmallNetwork> {
-  const network = await SmallNetwork.create(count, seats, port);
-  networks.push(network);
-  return network;
-}
-async function start(network: SmallNetwork, index: number): Promise<Running> {
-  const node = await network.start(index);
-  running.add(node);
-  return node;
-}
-async function stop(node: Running): Promise<void> {
-  running.delete(node);
-  await node.stop();
-}
-
-test('a committee of one: claim, transfer, restart; what was final stays final', async () => {
-  const network = await create(1, 1, 39_500);
-  let node = await start(network, 0);
+test('a committee of one: claim, transfer, restart; what was final stays final', async (t) => {
+  const network = await SmallNetwork.create(1, 1, 39_500);
+  t.after(() => network.remove());
+  let node = await network.start(0);
   const { accountId } = node.member.person;
   await node.wallet.submit(await network.claim(0));
   await assert.rejects(
@@ -46,18 +25,19 @@ test('a committee of one: claim, transfer, restart; what was final stays final',
   });
   assert.equal(sent.height, 2);
   const balance = accountOf(node.chain.state, accountId).balanceGrains;
-  await stop(node);
-  node = await start(network, 0);
+  await node.stop();
+  node = await network.start(0);
   assert.equal(node.chain.final.height, 2);
   assert.equal(accountOf(node.chain.state, accountId).balanceGrains, balance);
   await node.wallet.submit({ kind: 'transfer', to: other, amountGrains: grains(5), memo: '' });
   assert.equal(node.chain.final.height, 3);
-  await stop(node);
+  await node.stop();
 });
 
-test('a committee of four and a follower: final everywhere, with one member gone, and after it is back', async () => {
-  const network = await create(5, 4, 39_510);
-  const nodes = await Promise.all([0, 1, 2, 3, 4].map((i) => start(network, i)));
+test('a committee of four and a follower: final everywhere, with one member gone, and after it is back', async (t) => {
+  const network = await SmallNetwork.create(5, 4, 39_510);
+  t.after(() => network.remove());
+  const nodes = await network.startAll();
   const [first, , , last, follower] = nodes as [Running, Running, Running, Running, Running];
   await Promise.all(nodes.map(async (node, i) => node.wallet.submit(await network.claim(i))));
   await until(
@@ -65,12 +45,12 @@ test('a committee of four and a follower: final everywhere, with one member gone
     10_000,
     'the same final block everywhere',
   );
-  await stop(last);
+  await last.stop();
   const to = first.member.person.accountId;
   const transfer = () => follower.wallet.submit({ kind: 'transfer', to, amountGrains: grains(7), memo: '' });
   const sent = await Promise.all(Array.from({ length: 30 }, transfer));
   assert.equal(new Set(sent.map(({ transactionId }) => transactionId)).size, 30);
-  const back = await start(network, 3);
+  const back = await network.start(3);
   await until(
     () => back.chain.final.id === first.chain.final.id,
     15_000,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { grains } from '../../ledger/grains.ts';
 import { accountOf } from '../../ledger/state/draft.ts';
 import { encodeTransaction, signTransaction } from '../../ledger/transaction.ts';
@@ -7,28 +7,11 @@ import { type Person, person } from '../../test/support/ledger-world.ts';
 import { type Running, SmallNetwork } from '../../test/support/small-network.ts';
 import { until } from '../../test/support/until.ts';
 
-const networks: SmallNetwork[] = [];
-const running: Running[] = [];
-after(async () => {
-  await Promise.all(running.map((node) => node.stop()));
-  for (const network of networks) network.remove();
-});
-
-async function create(count: number, seats: number, port: number): Promise<SmallNetwork> {
-  const network = await SmallNetwork.create(count, seats, port);
-  networks.push(network);
-  return network;
-}
-async function start(network: SmallNetwork, index: number): Promise<Running> {
-  const node = await network.start(index);
-  running.push(node);
-  return node;
-}
-
-test('transactions that became unpayable while they waited cost no honest node its links', async () => {
-  const network = await create(3, 1, 39_730);
-  const member = await start(network, 0);
-  const follower = await start(network, 1);
+test('transactions that became unpayable while they waited cost no honest node its links', async (t) => {
+  const network = await SmallNetwork.create(3, 1, 39_730);
+  t.after(() => network.remove());
+  const member = await network.start(0);
+  const follower = await network.start(1);
   await member.wallet.submit(await network.claim(0));
   const spenders = Array.from({ length: 6 }, (_, i) => person(`spender ${i}`));
   for (const { accountId } of spenders)
@@ -58,14 +41,15 @@ test('transactions that became unpayable while they waited cost no honest node i
   await until(() => follower.chain.final.id === member.chain.final.id, 5_000, 'the follower');
   // What nobody can pay for any more waits nowhere, so a newcomer is not greeted with it either.
   for (const node of [member, follower]) assert.equal(node.ledger.mempool.size, 0);
-  const newcomer = await start(network, 2);
+  const newcomer = await network.start(2);
   await until(() => newcomer.chain.final.id === member.chain.final.id, 10_000, 'the newcomer');
   assert.equal(newcomer.network.peers().length, 2);
 });
 
-test('a transaction that no block can take costs the committee a few views at most', async () => {
-  const network = await create(5, 4, 39_740);
-  const nodes = await Promise.all([0, 1, 2, 3, 4].map((i) => start(network, i)));
+test('a transaction that no block can take costs the committee a few views at most', async (t) => {
+  const network = await SmallNetwork.create(5, 4, 39_740);
+  t.after(() => network.remove());
+  const nodes = await network.startAll();
   const [first, , , , follower] = nodes as [Running, Running, Running, Running, Running];
   await first.wallet.submit(await network.claim(0));
   await until(() => nodes.every((n) => n.chain.final.id === first.chain.final.id), 5_000, 'all');

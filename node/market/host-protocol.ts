@@ -6,9 +6,7 @@ import {
   contractIdCodec,
   decode,
   encode,
-  grainsCodec,
   hashCodec,
-  nodeIdCodec,
   safeU64,
   signatureCodec,
 } from '../../ledger/codec.ts';
@@ -21,7 +19,7 @@ import {
   type NodeId,
 } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES, LEAF_BYTES } from '../../ledger/merkle.ts';
-import type { LeafProof, StorageRevision, StorageTerms } from '../../ledger/storage-formats.ts';
+import { type LeafProof, revisionCodec, termsCodec } from '../../ledger/storage-formats.ts';
 import { MarketError } from '../../market/errors.ts';
 import { decodeList, encodeList } from '../../market/fragment-list.ts';
 import { type Host, ROOTS_MAX } from '../../market/host/host.ts';
@@ -39,29 +37,11 @@ const CHALLENGE_MS = 10_000;
 const LEAVES_MAX = 16;
 
 const termsRequest = P.struct({
-  terms: P.struct({
-    hostNodeId: nodeIdCodec,
-    priceGrainsPerGiBPeriod: grainsCodec,
-    egressGrainsPerGiB: grainsCodec,
-    root: hashCodec,
-    leafCount: P.U32BE,
-    startPeriod: P.U32BE,
-    endPeriod: P.U32BE,
-    escrowGrains: grainsCodec,
-    collateralGrains: grainsCodec,
-  }) as Codec<StorageTerms>,
+  terms: termsCodec,
   added: boundedList(ROOTS_MAX, hashCodec),
 });
 const revisionRequest = P.struct({
-  revision: P.struct({
-    contractId: contractIdCodec,
-    revision: P.U32BE,
-    root: hashCodec,
-    leafCount: P.U32BE,
-    endPeriod: P.U32BE,
-    addedEscrowGrains: grainsCodec,
-    addedCollateralGrains: grainsCodec,
-  }) as Codec<StorageRevision>,
+  revision: revisionCodec,
   added: boundedList(ROOTS_MAX, hashCodec),
   removed: boundedList(ROOTS_MAX, hashCodec),
 });
