@@ -1,3 +1,13 @@
+/** Which other rooms of `node/ledger/` each of them may look at. */
+function ledgerRooms(...rooms) {
+  return rooms.map(([room, others]) => ({
+    name: `node-ledger-${room}-looks-down`,
+    severity: 'error',
+    from: { path: `^node/ledger/${room}/`, pathNot: '\\.test\\.ts$' },
+    to: { path: '^node/ledger/', pathNot: `^node/ledger/(${[room, ...others].join('|')})/` },
+  }));
+}
+
 /** The rooms and which way they look: dashboard -> node -> market -> ledger; nothing points back. */
 module.exports = {
   forbidden: [
@@ -20,6 +30,16 @@ module.exports = {
       from: { path: '^node/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(dashboard|test|bench)/' },
     },
+    ...ledgerRooms(
+      ['store', []],
+      ['signatures', []],
+      ['chain', ['store', 'signatures']],
+      ['sync', ['chain']],
+      ['gossip', ['chain']],
+      ['votes', ['chain']],
+      ['snapshots', ['sync', 'chain', 'store']],
+      ['maintenance', ['chain', 'store']],
+    ),
     {
       name: 'dashboard-talks-http',
       severity: 'error',

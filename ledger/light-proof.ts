@@ -75,6 +75,7 @@ export function verifyLightProof<Id extends string, Row>(
   return { row: row && decode(table.codec, row, `a row of ${table.name}`), header, committee };
 }
 
+/** A proof as the API gives it: bytes in lower-case hex, absent things as null. */
 export function lightProofToJson(proof: EncodedLightProof): LightProofJson {
   const { boundaries, header, certificate, row, path } = proof;
   const { other, siblings } = path;

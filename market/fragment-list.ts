@@ -32,6 +32,7 @@ export function encodeList(list: FragmentList): Uint8Array {
   return fromHex(list.join('')) as Uint8Array;
 }
 
+/** Reads what `encodeList` wrote: a multiple of 32 bytes. */
 export function decodeList(bytes: Uint8Array): FragmentList {
   return Array.from(
     { length: bytes.length / 32 },

@@ -52,6 +52,7 @@ interface MarketPartsOptions extends Pick<LedgerParts, 'chain' | 'network' | 'le
   readonly logger: Logger;
 }
 
+/** Opens the parts in the order in which they need each other; `closing` undoes what was opened. Throws NodeError. */
 export async function openMarketParts(
   { dataFolder, settings, genesis, keys, logger, chain, network, ledger, wallet }: MarketPartsOptions,
   closing: Closing,

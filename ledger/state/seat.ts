@@ -11,6 +11,7 @@ import { COMMITTEES, EPOCH, SEAT_PLACES, SEAT_POOL, SEATS, TOMBSTONES, TPMS } fr
  * 0 to count − 1), so that a draw reads a few places and never the whole pool.
  */
 
+/** How many TPMs are in the pool. */
 export function poolSize(state: StateReader): number {
   return state.read(SEAT_POOL, 'pool')?.count ?? 0;
 }

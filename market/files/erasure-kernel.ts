@@ -62,6 +62,7 @@ export function tableOf(factor: number): Uint8Array {
   return Uint8Array.from({ length: TABLE_BYTES }, (_, i) => multiply(factor, i < 16 ? i : (i - 16) << 4));
 }
 
+/** Products of bytes with a factor, sixteen at a time. */
 export interface ErasureKernel {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   /** Addresses in `memory`; the length from `from` to `end` is a multiple of 16 and above 0. */
@@ -74,6 +75,7 @@ interface Engine {
   readonly Instance: new (module: object) => { readonly exports: ErasureKernel };
 }
 
+/** A kernel with a memory of its own. */
 export function newKernel(): ErasureKernel {
   const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: Engine }).WebAssembly;
   return new Instance(new Module(MODULE)).exports;

@@ -19,6 +19,7 @@ export interface Frames {
 
 export const ALL_FRAMES: Frames = { first: 0, count: FRAMES_PER_FRAGMENT };
 
+/** Whether a fragment has such frames; what peers ask for need not be. */
 export function isFrames({ first, count }: Frames): boolean {
   return (
     Number.isInteger(first) &&

@@ -16,6 +16,7 @@ for (let i = 0, value = 1; i < 255; i++) {
   if (value > 255) value ^= POLYNOMIAL;
 }
 
+/** The product of two elements, 0 … 255 each. */
 export function multiply(a: number, b: number): number {
   return a === 0 || b === 0 ? 0 : (EXP[(LOG[a] as number) + (LOG[b] as number)] as number);
 }

@@ -51,6 +51,7 @@ export function slabKeyWrap(filesSecret: Uint8Array): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', filesSecret, new Uint8Array(0), 'blocktree/slab-keys/1', 32));
 }
 
+/** Encrypts the 32-byte key of a slab: nonce 12 ‖ AES-256-GCM ciphertext 32 ‖ tag 16, in hex. */
 export function wrapKey(wrap: Uint8Array, key: Uint8Array): string {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', wrap, nonce);

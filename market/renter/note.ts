@@ -34,6 +34,7 @@ function sequenceBytes(sequence: number): Buffer {
   return bytes;
 }
 
+/** Compressed and encrypted: nonce 12 ‖ AES-256-GCM ciphertext ‖ tag 16. Its number is authenticated with it. */
 export function sealNote(note: Note, sequence: number, key: Uint8Array): Uint8Array {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(sequenceBytes(sequence));

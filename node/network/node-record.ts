@@ -48,6 +48,7 @@ function digest(
   );
 }
 
+/** Signs a record of this node with its 32-byte secret key. */
 export function signRecord(
   chainId: ChainId,
   record: Omit<NodeRecord, 'signature'>,

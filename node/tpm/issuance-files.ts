@@ -62,6 +62,7 @@ function bytesOf(value: unknown, name: string, least: number, most: number): Uin
 
 const idOf = (value: unknown, name: string) => toHex(bytesOf(value, name, 32, 32));
 
+/** A request as the text of a file, JSON. */
 export function formatRequest(request: EndorsementRequest): string {
   const { chainId, kind } = request;
   const file = {
@@ -110,6 +111,7 @@ export function writeAnswer(answer: EndorsementAnswer) {
   };
 }
 
+/** An answer as the text of a file, JSON. */
 export function formatAnswer(answer: EndorsementAnswer): string {
   return `${JSON.stringify(writeAnswer(answer), undefined, 2)}\n`;
 }

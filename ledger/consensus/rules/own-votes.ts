@@ -6,6 +6,7 @@ import { tally } from './certificates.ts';
 
 /** Votes of this node: remembered at once, sent and counted when they are on disk. */
 
+/** Signs a vote, where this node is a member that may vote: into the log now, to the others when it is on disk. */
 export function castVote(
   state: EpochState,
   view: number,
@@ -33,6 +34,7 @@ export function castVote(
   });
 }
 
+/** Notes what this node signed in a view: it binds it from now on. */
 export function remember(
   { mine }: Slot,
   type: VoteType,

@@ -66,6 +66,7 @@ function isAsking({ franchise, seat }: EpochState): boolean {
   return franchise === 'asking' && seat !== undefined;
 }
 
+/** When it says next where it stands, in ms of its clock. */
 export function statusDueMs(state: EpochState): number {
   return state.lastStatusMs + (isAsking(state) ? RECOVERY_STATUS_MS : STATUS_MS);
 }
@@ -77,6 +78,7 @@ export function sayStatus(state: EpochState): void {
   state.send('all', { kind: 'status', ...statusOf(state) });
 }
 
+/** Where this node stands, for others to tell what it lacks or what they do. */
 export function statusOf(state: EpochState): Status {
   const { final, entry } = state;
   return {

@@ -47,6 +47,7 @@ const headCodec = P.struct({
   blockId: blockIdCodec,
 }) as unknown as Codec<FileHead & { magic?: undefined }>;
 
+/** The payload of a file's first frame. */
 export function encodeHead(head: FileHead): Uint8Array {
   return encode(headCodec, { ...head, magic: undefined }, 'the head of a ledger file');
 }

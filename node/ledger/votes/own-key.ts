@@ -20,6 +20,7 @@ export interface OwnKeyOptions {
   doubt(restMs: number): void;
 }
 
+/** Watches links and twins until the signal aborts. */
 export function watchOwnKey({ network, nodeId, signal, state, doubt }: OwnKeyOptions): void {
   const membersLinked = (): number =>
     state().committee.seats.filter((seat) => seat.nodeId !== nodeId && network.connected(seat.nodeId)).length;
