@@ -44,8 +44,9 @@ interface LedgerPartsOptions {
   readonly logger: Logger;
 }
 
-/** Opens the parts in the order in which they need each other;
- * `closing` undoes what was opened. Throws NodeError or NetworkError.
+/**
+ * Opens the parts in the order in which they need each other; `closing` undoes what was opened. Throws NodeError or
+ * NetworkError.
  */
 export async function openLedgerParts(
   { dataFolder, settings, genesis, keys, tpm, logger }: LedgerPartsOptions,
