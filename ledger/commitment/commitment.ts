@@ -51,7 +51,7 @@ export function* commitInSteps(readPage: PageReader, changes: StateChanges): Ste
   }
   page.fold();
   // The root page stays, whatever it holds: a tree always has one.
-  update.pages.set('', page.encode());
+  update.pages.set('', page.encode(update.allocate));
   return { root: hashId<Hash>(page.rootHash()), pages: update.pages };
 }
 
@@ -66,8 +66,17 @@ function* groups(changes: readonly Change[], depth: number): Generator<readonly 
   }
 }
 
+/**
+ * Pages lie in slabs, each twice as large as the one before up to the most: thousands of buffers of their own cost the
+ * garbage collector dearly.
+ */
+const SLAB_BYTES_MIN = 1_024;
+const SLAB_BYTES_MAX = 65_536;
+
 class Update {
   readonly pages = new Map<string, Uint8Array | undefined>();
+  #slab = new Uint8Array(SLAB_BYTES_MIN);
+  #used = 0;
   readonly #readPage: PageReader;
   /** One page a depth is open at a time: the way from the root to the change at hand. */
   readonly #open: PageEdit[] = [];
@@ -75,6 +84,16 @@ class Update {
   constructor(readPage: PageReader) {
     this.#readPage = readPage;
   }
+
+  /** Room for a page. */
+  readonly allocate = (length: number): Uint8Array => {
+    if (this.#used + length > this.#slab.length) {
+      this.#slab = new Uint8Array(Math.max(length, Math.min(2 * this.#slab.length, SLAB_BYTES_MAX)));
+      this.#used = 0;
+    }
+    this.#used += length;
+    return this.#slab.subarray(this.#used - length, this.#used);
+  };
 
   /** The stored page at `path`, to be changed; an empty one where none is stored. */
   open(path: string): PageEdit {
@@ -138,7 +157,7 @@ class Update {
 
   #closeBelow(page: PageEdit, slot: number, below: string, next: PageEdit, stored: boolean): void {
     // A page with fewer than two rows vanishes: its leaf stands in the slot above.
-    if (next.fold()) this.pages.set(below, next.encode());
+    if (next.fold()) this.pages.set(below, next.encode(this.allocate));
     else if (stored) this.pages.set(below, undefined);
     page.putBelow(slot, next);
   }

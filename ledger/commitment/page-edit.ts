@@ -121,8 +121,8 @@ export class PageEdit {
     return this.#hashes.slice(32, 64);
   }
 
-  /** As `encodePage`. */
-  encode(): Uint8Array {
+  /** As `encodePage`, into what `allocate` gives. */
+  encode(allocate: (length: number) => Uint8Array): Uint8Array {
     let leaves = 0;
     let inners = 0;
     let length = 4;
@@ -132,7 +132,7 @@ export class PageEdit {
       else if (kind === INNER) inners |= 1 << slot;
       length += kind === LEAF ? 64 : kind === INNER ? 32 : 0;
     }
-    const bytes = new Uint8Array(length);
+    const bytes = allocate(length);
     bytes[0] = leaves >> 8;
     bytes[1] = leaves & 255;
     bytes[2] = inners >> 8;

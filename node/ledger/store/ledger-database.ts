@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChainedBatch, Level } from 'level';
-import { textOf, utf8 } from '../../../ledger/bytes.ts';
+import { textOf } from '../../../ledger/bytes.ts';
 import { LedgerError } from '../../../ledger/errors.ts';
 import { NodeError } from '../../errors.ts';
 import { diskError } from '../../storage/disk-error.ts';
@@ -58,7 +58,8 @@ export function sortable(value: number, width = 12): string {
 
 /** A JSON value as bytes; amounts are decimal strings in it. */
 export function jsonBytes(value: unknown): Uint8Array {
-  return utf8(JSON.stringify(value));
+  // Out of Node's pool: a buffer of its own for each of thousands costs the garbage collector dearly.
+  return Buffer.from(JSON.stringify(value));
 }
 
 export function readJson<T>(bytes: Uint8Array | undefined): T | undefined {
