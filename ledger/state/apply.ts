@@ -122,13 +122,7 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
       const pending: LedgerEvent[] = [];
       const { emit, pay } = reporter(transactionId, (event) => pending.push(event));
       const { sender, feeGrains, body } = transaction;
-      const floor = feeFloor(bytes.length, rules.parameters.feeFloorGrainsPerKiB);
-      demand(transaction.chainId === rules.chainId, 'wrong-chain', 'the transaction is for another chain');
-      demand(
-        feeGrains >= floor,
-        'fee-too-low',
-        () => `expected a fee of at least ${formatAcorns(floor)} acorns, got ${formatAcorns(feeGrains)}`,
-      );
+      checkEnvelope(transaction, bytes, rules);
       state.attempt(() => {
         const account = accountOf(state, sender);
         demand(
@@ -177,6 +171,21 @@ export function beginBlock(below: StateReader, rules: ChainRules, block: BlockCo
       return { changes: state.changes(), events, feesGrains, nextCommittee };
     },
   };
+}
+
+/** What must hold of a transaction in any state of the chain. Throws LedgerError `wrong-chain` or `fee-too-low`. */
+export function checkEnvelope(
+  { chainId, feeGrains }: Transaction,
+  bytes: Uint8Array,
+  rules: Pick<ChainRules, 'chainId' | 'parameters'>,
+): void {
+  demand(chainId === rules.chainId, 'wrong-chain', 'the transaction is for another chain');
+  const floor = feeFloor(bytes.length, rules.parameters.feeFloorGrainsPerKiB);
+  demand(
+    feeGrains >= floor,
+    'fee-too-low',
+    () => `expected a fee of at least ${formatAcorns(floor)} acorns, got ${formatAcorns(feeGrains)}`,
+  );
 }
 
 function takeFee(state: StateDraft, sender: AccountId, feeGrains: Grains): void {

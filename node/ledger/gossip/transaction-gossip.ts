@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { LedgerError } from '../../../ledger/errors.ts';
 import type { NodeId, TransactionId } from '../../../ledger/ids.ts';
 import { MEMPOOL_LIFETIME_MS, type Mempool, type PooledTransaction } from '../../../ledger/mempool.ts';
+import { checkEnvelope } from '../../../ledger/state/apply.ts';
 import {
   decodeTransaction,
   feeFloor,
@@ -117,14 +118,7 @@ export class TransactionGossip {
   /** Puts a transaction that its sender signed into the pool and tells the others. Throws LedgerError. */
   #admit(transaction: Transaction, bytes: Uint8Array, from?: NodeId): void {
     const { chain, mempool, network, added } = this.#options;
-    if (transaction.chainId !== chain.rules.chainId)
-      throw new LedgerError('wrong-chain', 'the transaction is for another chain');
-    const floor = this.#floorOf(bytes);
-    if (transaction.feeGrains < floor)
-      throw new LedgerError(
-        'fee-too-low',
-        `expected a fee of at least ${floor} grains, got ${transaction.feeGrains}`,
-      );
+    checkEnvelope(transaction, bytes, chain.rules);
     const result = mempool.add(transaction, bytes, chain.state, Date.now());
     if (!result.added) throw result.error;
     network.broadcast(KIND.transaction, bytes, from);
