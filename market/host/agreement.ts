@@ -1,3 +1,4 @@
+import { formatAcorns } from '../../ledger/grains.ts';
 import type { Hash } from '../../ledger/ids.ts';
 import { FRAGMENT_BYTES } from '../../ledger/merkle.ts';
 import { newestRoot, periodPrice } from '../../ledger/state/contract-terms.ts';
@@ -35,12 +36,12 @@ export function checkTerms(terms: StorageTerms, offer: StorageOffer, ledger: Hos
     );
   const storage = periodPrice(terms.priceGrainsPerGiBPeriod, terms.leafCount) * BigInt(periods);
   if (terms.escrowGrains < storage)
-    throw new MarketError('bad-terms', `expected an escrow of at least ${storage} grains`);
+    throw new MarketError('bad-terms', `expected an escrow of at least ${formatAcorns(storage)} acorns`);
   const most = (storage * BigInt(offer.collateralPercent)) / 100n;
   if (terms.collateralGrains > most)
     throw new MarketError(
       'bad-terms',
-      `expected a collateral of at most ${most} grains, got ${terms.collateralGrains}`,
+      `expected a collateral of at most ${formatAcorns(most)} acorns, got ${formatAcorns(terms.collateralGrains)}`,
     );
   checkCollateral(terms.collateralGrains, ledger);
 }
@@ -77,7 +78,7 @@ export function checkRevision(
     periodPrice(contract.priceGrainsPerGiBPeriod, revision.leafCount) * BigInt(revision.endPeriod - period);
   const most = addedCollateralMost(contract, storage, collateralPercent);
   if (revision.addedCollateralGrains > most)
-    throw new MarketError('bad-terms', `expected at most ${most} grains of added collateral`);
+    throw new MarketError('bad-terms', `expected at most ${formatAcorns(most)} acorns of added collateral`);
   checkCollateral(revision.addedCollateralGrains, ledger);
 }
 
@@ -125,7 +126,7 @@ function checkPrices(agreed: Prices, asked: Prices): void {
   )
     throw new MarketError(
       'price-too-low',
-      `expected at least ${asked.priceGrainsPerGiBPeriod} grains a GiB and period and ${asked.egressGrainsPerGiB} a GiB of egress`,
+      `expected at least ${formatAcorns(asked.priceGrainsPerGiBPeriod)} acorns a GiB and period and ${formatAcorns(asked.egressGrainsPerGiB)} a GiB of egress`,
     );
 }
 
