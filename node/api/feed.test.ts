@@ -94,6 +94,23 @@ test('without a login only blocks are heard, now and of the past', async () => {
   );
 });
 
+test('what only the owner may hear is worth finding out while somebody listens who may', async () => {
+  const { feed } = fixture.app;
+  const whileHeardBy = async (who: Who): Promise<boolean> => {
+    let heard = false;
+    await listen(as(who), undefined, isEnd, () => {
+      heard = feed.isHeard;
+      end();
+    });
+    for (const endMs = Date.now() + DEADLINE_MS; feed.isHeard && Date.now() < endMs; )
+      await new Promise((done) => setImmediate(done));
+    return heard;
+  };
+  assert.equal(await whileHeardBy('nobody'), false);
+  assert.equal(await whileHeardBy('viewer'), true);
+  assert.equal(feed.isHeard, false, 'who listened has gone');
+});
+
 test('the progress of an upload is heard by those who listen, and pushes nothing out of the past', async () => {
   const { feed } = fixture.app;
   const start = Number((await listen(as('viewer'), undefined, isEnd, end)).at(-1)?.id);
